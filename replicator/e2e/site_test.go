@@ -1,0 +1,211 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/syncer-io/syncer/replicator"
+	"github.com/syncer-io/syncer/replicator/config"
+	"github.com/syncer-io/syncer/replicator/jetstream/hub"
+	"github.com/syncer-io/syncer/replicator/pairing"
+	"github.com/syncer-io/syncer/replicator/testbed"
+)
+
+// site is a whole installation in one process: a source and a target etcd, a
+// hub, an exporter and an importer that the test starts and stops.
+type site struct {
+	t      *testing.T
+	dir    string
+	source *testbed.Etcd
+	target *testbed.Etcd
+	hub    *hub.Hub
+	edge   *config.Importer
+	cloud  *config.Exporter
+	logger *slog.Logger
+}
+
+const policy = `apiVersion: syncer/v1alpha1
+kind: Policy
+name: flags
+rules:
+  - name: flags
+    prefix: /flags/
+    exclude: [/flags/private/]
+    targetPrefix: /edge/flags/
+  - name: apps
+    prefix: /apps/
+`
+
+func newSite(t *testing.T) *site {
+	t.Helper()
+	s := &site{t: t, dir: t.TempDir()}
+	s.logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
+	s.source = testbed.NewEtcd(t, testbed.EtcdConfig{Fast: true})
+	s.target = testbed.NewEtcd(t, testbed.EtcdConfig{Fast: true})
+	s.startHub("127.0.0.1:0")
+	s.write("flags.yaml", policy)
+	s.configure()
+	return s
+}
+
+func (s *site) write(name, text string) string {
+	path := filepath.Join(s.dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	return path
+}
+
+func (s *site) startHub(listen string) {
+	h, err := hub.Start(s.t.Context(), hub.Options{DataDir: filepath.Join(s.dir, "hub"), Listen: listen, Logger: s.logger})
+	if err != nil {
+		s.t.Fatalf("start the hub: %v", err)
+	}
+	s.hub = h
+	s.t.Cleanup(func() { _ = s.hub.Stop() })
+}
+
+func (s *site) configure() {
+	path := s.write("cloud.yaml", fmt.Sprintf(`apiVersion: syncer/v1alpha1
+kind: Exporter
+name: cloud
+source: {etcd: {endpoints: [%q]}}
+hub: {url: %q, credentials: %q}
+policies: [flags.yaml]
+dataDir: exporter
+heartbeat: 200ms
+`, s.source.Endpoint(), s.hub.URL(), s.hub.AdminSeedFile()))
+	cloud, err := config.LoadExporter(path)
+	if err != nil {
+		s.t.Fatalf("load cloud.yaml: %v", err)
+	}
+	s.cloud = cloud
+	token, _, err := s.hub.Pairs().Create(s.t.Context(), pairing.Offer{Name: "store-1", Source: "cloud", Policy: "flags"})
+	if err != nil {
+		s.t.Fatalf("create the pair: %v", err)
+	}
+	key := filepath.Join(s.dir, "edge", "edge.nk")
+	if err := os.MkdirAll(filepath.Dir(key), 0o700); err != nil {
+		s.t.Fatal(err)
+	}
+	grant, err := pairing.Join(s.t.Context(), pairing.JoinOptions{URL: s.hub.URL(), Token: token.Reveal(), KeyFile: key, Logger: s.logger})
+	if err != nil {
+		s.t.Fatalf("join: %v", err)
+	}
+	path = s.write("edge.yaml", fmt.Sprintf(`apiVersion: syncer/v1alpha1
+kind: Importer
+name: %s
+source: %s
+channel: %s
+hub: {url: %q, credentials: edge/edge.nk}
+target: {etcd: {endpoints: [%q]}}
+dataDir: edge
+`, grant.Name, grant.Source, grant.Channel, s.hub.URL(), s.target.Endpoint()))
+	if s.edge, err = config.LoadImporter(path); err != nil {
+		s.t.Fatalf("load edge.yaml: %v", err)
+	}
+}
+
+// daemon runs fn until stop is called or the test ends, and reports its error.
+func (s *site) daemon(name string, fn func(context.Context) error) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- fn(ctx) }()
+	stopped := false
+	stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		if err := <-done; err != nil {
+			s.t.Errorf("%s: %v", name, err)
+		}
+	}
+	s.t.Cleanup(stop)
+	return stop
+}
+
+func (s *site) startExporter() (stop func()) {
+	return s.daemon("exporter", func(ctx context.Context) error {
+		return replicator.Export(ctx, s.cloud, s.logger.With("daemon", "exporter"))
+	})
+}
+
+func (s *site) startImporter() (stop func()) {
+	return s.daemon("importer", func(ctx context.Context) error {
+		return replicator.Import(ctx, s.edge, s.logger.With("daemon", "importer"))
+	})
+}
+
+func (s *site) content(cli *clientv3.Client, prefix string) map[string]string {
+	resp, err := cli.Get(s.t.Context(), prefix, clientv3.WithPrefix())
+	if err != nil {
+		s.t.Fatalf("read %s: %v", prefix, err)
+	}
+	out := map[string]string{}
+	for _, kv := range resp.Kvs {
+		out[string(kv.Key)] = string(kv.Value)
+	}
+	return out
+}
+
+// want is the target's selection as the source has it now.
+func (s *site) want() map[string]string {
+	out := s.content(s.source.Client(), "/apps/")
+	for k, v := range s.content(s.source.Client(), "/flags/") {
+		if len(k) < len("/flags/private/") || k[:len("/flags/private/")] != "/flags/private/" {
+			out["/edge"+k] = v
+		}
+	}
+	return out
+}
+
+func (s *site) have() map[string]string {
+	out := s.content(s.target.Client(), "/apps/")
+	for k, v := range s.content(s.target.Client(), "/edge/flags/") {
+		if len(k) < len("/edge/flags/private/") || k[:len("/edge/flags/private/")] != "/edge/flags/private/" {
+			out[k] = v
+		}
+	}
+	return out
+}
+
+func same(a, b map[string]string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for k, v := range a {
+		if w, ok := b[k]; !ok || v != w {
+			return false
+		}
+	}
+	return true
+}
+
+// waitEqual waits until the target holds what the source holds; the source
+// must be quiet.
+func (s *site) waitEqual(timeout time.Duration) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), timeout)
+	defer cancel()
+	watch := s.target.Client().Watch(ctx, "", clientv3.WithPrefix())
+	for {
+		want, have := s.want(), s.have()
+		if same(want, have) {
+			return
+		}
+		select {
+		case <-watch:
+		case <-ctx.Done():
+			s.t.Fatalf("not equal after %v: source %d keys, target %d keys", timeout, len(want), len(have))
+		}
+	}
+}

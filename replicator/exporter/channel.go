@@ -1,0 +1,375 @@
+package exporter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/syncer-io/syncer/filter"
+	"github.com/syncer-io/syncer/replicator/change"
+	"github.com/syncer-io/syncer/replicator/digest"
+	"github.com/syncer-io/syncer/replicator/etcd/source"
+	"github.com/syncer-io/syncer/replicator/jetstream"
+	"github.com/syncer-io/syncer/replicator/status"
+)
+
+// Source is what a channel reads. *source.Source is the one on etcd, and its
+// methods document what each promises.
+type Source interface {
+	Watch(ctx context.Context, from int64, sink func(source.Batch) error) error
+	Nudge()
+	Current(ctx context.Context) (int64, error)
+	Scan(ctx context.Context, r change.Range, fn func([]source.Item) error) (first, last int64, err error)
+	Keys(ctx context.Context, r change.Range, fn func([]source.Item) error) (int64, error)
+	Fetch(ctx context.Context, keys [][]byte, fn func(found []source.Item, missing [][]byte, rev int64) error) error
+	Read(ctx context.Context, r change.Range) ([]source.Item, int64, error)
+}
+
+// commitEvery bounds how much of the source's history a restarted exporter
+// reads again to bring its index to the tail.
+const commitEvery = time.Second
+
+// channel is one channel within a term. Its run goroutine owns everything but
+// what mu guards.
+type channel struct {
+	name      string
+	selection *filter.Selection
+	source    Source
+	log       *jetstream.Log
+	logger    *slog.Logger
+	heartbeat time.Duration
+
+	index     *index
+	chain     *chain
+	cp        checkpoint
+	watch     *watching
+	processed int64     // every event at or below it is in the index
+	floor     int64     // changes at or below it are on the stream already
+	newest    int64     // newest revision of the source that was heard of
+	changed   int64     // newest revision that changed a key
+	committed time.Time // when the index was last committed
+	chunks    chunks
+	pages     []pageJob
+
+	requests chan request // sent by the request handler, never closed
+
+	mu     sync.Mutex
+	shown  published
+	report status.Channel
+}
+
+// published is what the hub has acknowledged of a channel, for attaching
+// edges.
+type published struct {
+	ready   bool
+	head    change.Head
+	seq     uint64
+	follows map[change.Hash]uint64 // hash of a frame → sequence of the next one
+	order   []change.Hash
+}
+
+// followed bounds how many frames published.follows remembers.
+const followed = 4096
+
+func (c *channel) stored(head change.Head, prev change.Hash, seq uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.shown.ready = true
+	c.shown.head, c.shown.seq = head, seq
+	c.shown.follows[prev] = seq
+	c.shown.order = append(c.shown.order, prev)
+	if len(c.shown.order) > followed {
+		delete(c.shown.follows, c.shown.order[0])
+		c.shown.order = slices.Delete(c.shown.order, 0, 1)
+	}
+}
+
+// run owns the channel until the term ends. It never returns nil before ctx is
+// done.
+func (c *channel) run(ctx context.Context) error {
+	defer c.stopWatching()
+	defer c.chunks.stop()
+	if err := c.recover(ctx); err != nil {
+		return fmt.Errorf("channel %s: %w", c.name, err)
+	}
+	for {
+		err := c.follow(ctx)
+		c.stopWatching()
+		if ctx.Err() != nil {
+			return errors.Join(context.Cause(ctx), c.finish())
+		}
+		if err := c.comeBack(ctx, err); err != nil {
+			return fmt.Errorf("channel %s: %w", c.name, err)
+		}
+	}
+}
+
+// finish publishes nothing more; it makes the index durable for what the hub
+// acknowledged, so that the next term starts where this one ended.
+func (c *channel) finish() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if err := c.chain.flush(ctx); err != nil {
+		return err
+	}
+	return c.commit(ctx)
+}
+
+// comeBack decides what to do when a watch has ended.
+func (c *channel) comeBack(ctx context.Context, err error) error {
+	var compacted *source.Compacted
+	var behind *source.Behind
+	var back *source.WentBack
+	switch {
+	case errors.As(err, &compacted), errors.As(err, &behind):
+		c.logger.Warn("history is not read, keys are compared instead", "channel", c.name, "cause", err.Error())
+		return c.compare(ctx)
+	case errors.As(err, &back):
+		c.logger.Warn("the source went back, a new lineage begins", "channel", c.name, "cause", err.Error())
+		return c.newLineage(ctx, "the source went back: "+err.Error())
+	default:
+		return err
+	}
+}
+
+// follow handles the channel's events until its watch ends or ctx is done.
+func (c *channel) follow(ctx context.Context) error {
+	if c.watch == nil {
+		c.startWatching(ctx, c.processed+1)
+	}
+	if err := c.catchUp(ctx); err != nil {
+		return err
+	}
+	if err := c.beat(ctx); err != nil {
+		return err
+	}
+	ticker := time.NewTicker(c.heartbeat)
+	defer ticker.Stop()
+	for {
+		moved, err := c.flushWhenIdle(ctx)
+		if err != nil {
+			return err
+		}
+		c.chunks.start(ctx, c.source, c.selection)
+		select {
+		case b := <-c.watch.batches:
+			err = c.process(ctx, b)
+		case <-c.watch.done:
+			return c.watch.err
+		case <-moved:
+		case r := <-c.requests:
+			err = c.take(ctx, r)
+		case r := <-c.chunks.results:
+			err = c.read(ctx, r)
+		case <-ticker.C:
+			err = c.beat(ctx)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// catchUp takes events until the index stands at the tail of the stream. What
+// the stream holds already is not published again.
+func (c *channel) catchUp(ctx context.Context) error {
+	for c.processed < c.floor {
+		c.source.Nudge()
+		select {
+		case b := <-c.watch.batches:
+			if err := c.process(ctx, b); err != nil {
+				return err
+			}
+		case <-c.watch.done:
+			return c.watch.err
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// flushWhenIdle publishes the open frame when the hub is ready for it; while
+// it is not, changes collect in the frame. It gives the channel to wait on.
+func (c *channel) flushWhenIdle(ctx context.Context) (<-chan struct{}, error) {
+	if len(c.chain.buffer) == 0 {
+		return nil, nil
+	}
+	moved := c.chain.pub.Moved()
+	if c.chain.full() || c.chain.pub.Idle() {
+		return nil, c.chain.flush(ctx)
+	}
+	return moved, nil
+}
+
+// process takes a batch of the watch into the index and the open frame.
+func (c *channel) process(ctx context.Context, b source.Batch) error {
+	for _, r := range b.Revisions {
+		if r.Revision <= c.processed {
+			continue
+		}
+		if err := c.chunks.publishBelow(ctx, c, r.Revision); err != nil {
+			return err
+		}
+		changes, err := c.apply(r.Events)
+		if err != nil {
+			return fmt.Errorf("revision %d: %w", r.Revision, err)
+		}
+		c.chunks.record(r.Revision, changes)
+		c.processed = r.Revision
+		if r.Revision > c.floor && len(changes) > 0 {
+			c.changed = r.Revision
+			for _, s := range split(change.Changeset{Revision: r.Revision, Changes: changes}) {
+				c.chain.add(s)
+				if c.chain.full() {
+					if err := c.chain.flush(ctx); err != nil {
+						return err
+					}
+				}
+			}
+		}
+	}
+	c.processed = max(c.processed, b.Resolved)
+	c.newest = max(c.newest, c.processed)
+	return c.chunks.publishBelow(ctx, c, c.processed+1)
+}
+
+// apply brings events into the index and gives the changes that an edge has to
+// see: a put of what the key holds already is none, nor is the delete of a key
+// that the channel does not hold.
+func (c *channel) apply(events []source.Event) ([]change.Change, error) {
+	changes := make([]change.Change, 0, len(events))
+	for _, e := range events {
+		key, ok := c.selection.Map(e.Key)
+		if !ok {
+			continue
+		}
+		old, had := c.index.get(key)
+		if had && old.modRevision >= e.ModRevision {
+			continue // a list has seen more than this event
+		}
+		if e.Op == change.Delete {
+			if !had {
+				continue
+			}
+			if err := c.index.remove(key, old); err != nil {
+				return nil, err
+			}
+			changes = append(changes, change.Change{Op: change.Delete, Key: key})
+			continue
+		}
+		sum := digest.Item(key, e.Value)
+		next := entry{modRevision: e.ModRevision, sum: sum, size: uint64(len(key) + len(e.Value))}
+		if err := c.index.put(key, old, had, next); err != nil {
+			return nil, err
+		}
+		if !had || old.sum != sum {
+			changes = append(changes, change.Change{Op: change.Put, Key: key, Value: e.Value})
+		}
+	}
+	return changes, nil
+}
+
+// beat publishes a heartbeat and commits the index.
+func (c *channel) beat(ctx context.Context) error {
+	if err := c.chain.flush(ctx); err != nil {
+		return err
+	}
+	if err := c.chain.state(ctx, change.KindHeartbeat, c.at(), c.state("")); err != nil {
+		return err
+	}
+	c.show()
+	if time.Since(c.committed) >= commitEvery {
+		return c.commit(ctx)
+	}
+	return nil
+}
+
+// at is the revision of a frame that is published now.
+func (c *channel) at() int64 { return max(c.processed, c.chain.head.Revision) }
+
+func (c *channel) state(reason string) change.State {
+	return change.State{
+		SourceRevision: c.newest,
+		Count:          c.index.total.Count,
+		Sum:            c.index.total.Sum,
+		Bytes:          c.index.bytes,
+		Policy:         c.selection.Digest(),
+		Reason:         reason,
+	}
+}
+
+// commit waits until the hub has acknowledged everything that was published
+// and makes the index durable.
+func (c *channel) commit(ctx context.Context) error {
+	if err := c.chain.pub.Flush(ctx); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	seq := c.shown.seq
+	c.mu.Unlock()
+	c.committed = time.Now()
+	if c.index.dirty == 0 && c.cp.Head.Revision == c.chain.head.Revision {
+		return nil
+	}
+	c.cp = checkpoint{Complete: true, Policy: c.selection.Digest(), Revision: c.processed, Head: c.chain.head, Seq: seq}
+	return c.index.commit(c.cp)
+}
+
+func (c *channel) show() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.report.Name = c.name
+	c.report.Lineage = c.chain.head.Lineage
+	c.report.Revision = c.at()
+	c.report.Changed = c.changed
+	c.report.Keys = c.index.total.Count
+	c.report.Bytes = c.index.bytes
+	c.report.Digest = c.index.total.String()
+	c.report.Policy = c.selection.Digest()
+}
+
+// watching is one watch of the source, run by a goroutine of its own.
+type watching struct {
+	batches chan source.Batch // sent by the watch goroutine, never closed
+	done    chan struct{}     // closed by the watch goroutine after err is set
+	err     error
+	cancel  context.CancelFunc
+}
+
+// startWatching opens the watch at the first revision that is wanted.
+func (c *channel) startWatching(ctx context.Context, from int64) {
+	ctx, cancel := context.WithCancel(ctx)
+	w := &watching{batches: make(chan source.Batch), done: make(chan struct{}), cancel: cancel}
+	go func() {
+		defer close(w.done)
+		w.err = c.source.Watch(ctx, from, func(b source.Batch) error {
+			select {
+			case w.batches <- b:
+				return nil
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		})
+		if w.err == nil {
+			w.err = errors.New("the watch of the source ended")
+		}
+	}()
+	c.watch = w
+}
+
+// stopWatching ends the watch and waits for its goroutine.
+func (c *channel) stopWatching() {
+	if c.watch == nil {
+		return
+	}
+	c.watch.cancel()
+	<-c.watch.done
+	c.watch = nil
+}

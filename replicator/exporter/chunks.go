@@ -1,0 +1,204 @@
+package exporter
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/syncer-io/syncer/filter"
+	"github.com/syncer-io/syncer/replicator/change"
+)
+
+const (
+	// chunkReads is how many chunks are read from the source at a time. Each
+	// holds its range in memory.
+	chunkReads = 3
+	// chunkQueue bounds the ranges that wait to be read.
+	chunkQueue = 100_000
+)
+
+// chunks reads key ranges that edges asked for and publishes them in the order
+// of the frames.
+//
+// A chunk is a linearizable read at its own revision r. It is published after
+// all changes at or below r and before all above it. When the channel has
+// passed r before the read returned, the changes that it took since the read
+// began are laid over the chunk, which then is the content at the revision of
+// the newest of them. When the channel has not reached r, the chunk waits.
+type chunks struct {
+	queue   []chunkJob
+	running map[*chunkRead]struct{}
+	waiting []*chunkRead // read, and ahead of the channel; by revision
+	results chan *chunkRead
+	cancel  context.CancelFunc
+}
+
+type chunkJob struct {
+	edge    string
+	request string
+	r       change.Range
+}
+
+type chunkRead struct {
+	chunkJob
+	since []recorded // changes that the channel took since the read began
+	kvs   []change.KV
+	low   int64 // lowest and highest revision of its source ranges
+	rev   int64
+	err   error
+}
+
+type recorded struct {
+	revision int64
+	change   change.Change
+}
+
+func (q *chunks) add(job chunkJob) bool {
+	if len(q.queue) >= chunkQueue {
+		return false
+	}
+	q.queue = append(q.queue, job)
+	return true
+}
+
+// forget drops what an edge asked for in an earlier request.
+func (q *chunks) forget(edge string) {
+	q.queue = slices.DeleteFunc(q.queue, func(j chunkJob) bool { return j.edge == edge })
+}
+
+// start begins as many reads as may run at a time. Results are sent on
+// q.results, one per read, until ctx is done.
+func (q *chunks) start(ctx context.Context, src Source, selection *filter.Selection) {
+	if q.results == nil {
+		q.results = make(chan *chunkRead, chunkReads)
+		q.running = make(map[*chunkRead]struct{})
+	}
+	for len(q.queue) > 0 && len(q.running)+len(q.waiting) < chunkReads {
+		r := &chunkRead{chunkJob: q.queue[0]}
+		q.queue = q.queue[1:]
+		q.running[r] = struct{}{}
+		go func() {
+			r.kvs, r.low, r.rev, r.err = readChunk(ctx, src, selection, r.r)
+			q.results <- r // has room for every read that runs
+		}()
+	}
+}
+
+// stop waits for the reads that run. Their context is done.
+func (q *chunks) stop() {
+	for range q.running {
+		<-q.results
+	}
+	q.running = nil
+}
+
+// readChunk reads the complete content of a delivered range. A range that maps
+// to several source ranges is read range by range, each at its own revision:
+// what changes between the lowest and the highest is laid over it.
+func readChunk(ctx context.Context, src Source, selection *filter.Selection, r change.Range) (kvs []change.KV, low, high int64, err error) {
+	for _, part := range selection.UnmapRange(r) {
+		items, at, err := src.Read(ctx, part.Source)
+		if err != nil {
+			return nil, 0, 0, fmt.Errorf("read chunk %v: %w", r, err)
+		}
+		if low == 0 || at < low {
+			low = at
+		}
+		high = max(high, at)
+		for _, it := range items {
+			kvs = append(kvs, change.KV{Key: part.Map(it.Key), Value: it.Value})
+		}
+	}
+	if high == 0 {
+		high, err = src.Current(ctx)
+		low = high
+	}
+	return kvs, low, high, err
+}
+
+// record keeps changes for the reads that run, and for those that wait because
+// one of their source ranges was read later than another.
+func (q *chunks) record(revision int64, changes []change.Change) {
+	for r := range q.running {
+		r.record(revision, changes)
+	}
+	for _, r := range q.waiting {
+		r.record(revision, changes)
+	}
+}
+
+func (r *chunkRead) record(revision int64, changes []change.Change) {
+	for _, c := range changes {
+		if r.r.Contains(c.Key) {
+			r.since = append(r.since, recorded{revision: revision, change: c})
+		}
+	}
+}
+
+// read takes a finished read.
+func (c *channel) read(ctx context.Context, r *chunkRead) error {
+	delete(c.chunks.running, r)
+	if r.err != nil {
+		return r.err
+	}
+	if r.rev > c.processed {
+		at, _ := slices.BinarySearchFunc(c.chunks.waiting, r, func(a, b *chunkRead) int { return int(a.rev - b.rev) })
+		c.chunks.waiting = slices.Insert(c.chunks.waiting, at, r)
+		c.source.Nudge()
+		return nil
+	}
+	return c.publishChunk(ctx, r)
+}
+
+// publishBelow publishes the waiting chunks whose revision is below next, the
+// revision that the channel takes now.
+func (q *chunks) publishBelow(ctx context.Context, c *channel, next int64) error {
+	for len(q.waiting) > 0 && q.waiting[0].rev < next {
+		r := q.waiting[0]
+		q.waiting = q.waiting[1:]
+		c.processed = max(c.processed, r.rev)
+		if err := c.publishChunk(ctx, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *channel) publishChunk(ctx context.Context, r *chunkRead) error {
+	if err := c.chain.flush(ctx); err != nil {
+		return err
+	}
+	raw := change.EncodeChunk(change.Chunk{Range: r.r, KVs: overlay(r.kvs, r.low, r.since)})
+	if len(raw) > change.MaxBody {
+		return fmt.Errorf("chunk %v holds %d bytes, at most %d fit a frame", r.r, len(raw), change.MaxBody)
+	}
+	if err := c.chain.reply(ctx, change.KindChunk, r.edge, r.request, c.at(), raw); err != nil {
+		return err
+	}
+	if len(c.chunks.queue)+len(c.chunks.running)+len(c.chunks.waiting) > 0 {
+		return nil
+	}
+	return c.beat(ctx) // tells the edge at once whether it is equal now
+}
+
+// overlay brings the content of a range at revision rev to the state after the
+// changes that came since.
+func overlay(kvs []change.KV, rev int64, since []recorded) []change.KV {
+	for _, s := range since {
+		if s.revision <= rev {
+			continue
+		}
+		at, found := slices.BinarySearchFunc(kvs, s.change.Key, func(kv change.KV, key []byte) int { return bytes.Compare(kv.Key, key) })
+		kv := change.KV{Key: s.change.Key, Value: s.change.Value}
+		switch {
+		case s.change.Op == change.Put && found:
+			kvs[at] = kv
+		case s.change.Op == change.Put:
+			kvs = slices.Insert(kvs, at, kv)
+		case found:
+			kvs = slices.Delete(kvs, at, at+1)
+		}
+	}
+	return kvs
+}

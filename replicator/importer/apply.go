@@ -1,0 +1,392 @@
+package importer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/syncer-io/syncer/replicator/change"
+	"github.com/syncer-io/syncer/replicator/digest"
+	"github.com/syncer-io/syncer/replicator/etcd/target"
+	"github.com/syncer-io/syncer/wal"
+)
+
+const (
+	// followBytes bounds a transaction while following. etcd keeps its last
+	// 5,000 requests in memory, so large ones cost a small edge hundreds of
+	// MiB.
+	followBytes = 128 << 10
+	// readBytes is how much of the inbox is taken at a time.
+	readBytes = 1 << 20
+	// chunkWriters is how many chunks are written at a time.
+	chunkWriters = 3
+	// refreshCursor is how old the cursor may get on an idle channel before
+	// it is written again, so that it stays within the stream's history.
+	refreshCursor = time.Minute
+)
+
+// Target is what the applier writes to. *target.Target is the one on etcd.
+type Target interface {
+	Load(ctx context.Context) (target.Cursor, bool, int64, error)
+	Commit(ctx context.Context, tx target.Tx) (int64, error)
+	Split(changes []change.Change) [][]change.Change
+	Scan(ctx context.Context, ranges []change.Range, fn func([]change.KV) error) (int64, error)
+	Replace(ctx context.Context, c target.Chunk) (target.Replaced, error)
+	Tier() string
+}
+
+// applier takes frames from the inbox and writes them to the target. One
+// goroutine runs it at a time.
+type applier struct {
+	im     *Importer
+	target Target
+	table  *digest.Table
+	ranges []change.Range
+	policy string
+
+	cursor   target.Cursor // as the target holds it
+	position int64         // no change at or below it is missing; at least cursor.Revision
+	chain    change.Hash   // newest frame that is applied completely, or pending
+	seq      uint64        // its sequence
+	seen     change.Hash   // newest chained message that was taken
+	synced   bool          // frames follow the cursor; before, old ones are skipped
+
+	parts   assembly
+	pending []change.Changeset
+	size    int
+	next    uint64 // number of the next inbox record to take
+	sent    time.Time
+	wrote   time.Time // when the cursor was last written or read
+
+	repair repair
+	writes *errgroup.Group // chunks that are being written
+}
+
+// run applies until something fails. With drain it returns nil when the inbox
+// is empty.
+func (a *applier) run(ctx context.Context, drain bool) error {
+	for {
+		records, err := a.im.inbox.Read(a.next, readBytes)
+		if err != nil {
+			return fmt.Errorf("read the inbox: %w", err)
+		}
+		for _, r := range records {
+			if err := a.take(ctx, r); err != nil {
+				return errors.Join(err, a.barrier())
+			}
+			a.next = r.Seq + 1
+		}
+		if err := a.settle(ctx); err != nil {
+			return err
+		}
+		if err := a.repair.advance(ctx, a); err != nil {
+			return err
+		}
+		if len(records) > 0 {
+			continue
+		}
+		if drain {
+			return nil
+		}
+		if err := a.im.inbox.Wait(ctx, a.next); err != nil {
+			return err
+		}
+	}
+}
+
+// settle writes what is pending and lets the inbox forget what is applied.
+// Parts of a frame that is not complete stay.
+func (a *applier) settle(ctx context.Context) error {
+	if err := a.barrier(); err != nil {
+		return err
+	}
+	if err := a.flush(ctx); err != nil {
+		return err
+	}
+	done := a.next
+	if a.parts.open() {
+		done = a.parts.first
+	}
+	err := a.im.inbox.TruncateBelow(done)
+	a.im.view.applied(a.position, a.sent, a.im.inbox)
+	return err
+}
+
+// barrier waits for the chunks that are being written.
+func (a *applier) barrier() error {
+	if a.writes == nil {
+		return nil
+	}
+	err := a.writes.Wait()
+	a.writes = nil
+	return err
+}
+
+// take handles one record of the inbox.
+func (a *applier) take(ctx context.Context, r wal.Record) error {
+	seq, message, err := decodeRecord(r.Data)
+	if err != nil {
+		return err
+	}
+	f, err := change.DecodeFrame(message)
+	if err != nil {
+		return fmt.Errorf("inbox record %d: %w", r.Seq, err)
+	}
+	hash := change.HashOf(message)
+	if f.Kind.Chained() {
+		if !a.synced && f.PrevHash != change.Hash(a.cursorChain()) {
+			return nil // applied before the restart, or another history
+		}
+		a.synced, a.seen = true, hash
+	}
+	body, whole, err := a.parts.join(f, r.Seq)
+	if err != nil || !whole {
+		return err
+	}
+	raw, err := change.Decompress(body)
+	if err != nil {
+		return fmt.Errorf("inbox record %d: %w", r.Seq, err)
+	}
+	if err := a.handle(ctx, taken{Frame: f, hash: hash, seq: seq}, raw); err != nil {
+		return fmt.Errorf("%v of revisions %d to %d at sequence %d: %w", f.Kind, f.First, f.Last, seq, err)
+	}
+	return nil
+}
+
+// taken is a frame with the hash and the sequence of its last message.
+type taken struct {
+	change.Frame
+	hash change.Hash
+	seq  uint64
+}
+
+// advance notes that a chained frame is applied, or will be with the next
+// flush.
+func (a *applier) advance(f taken) {
+	a.chain, a.seq, a.sent = f.hash, f.seq, f.Sent
+	if !f.Open {
+		a.position = f.Last
+	}
+}
+
+func (a *applier) cursorChain() (h change.Hash) {
+	copy(h[:], a.cursor.Chain)
+	return h
+}
+
+func (a *applier) handle(ctx context.Context, f taken, raw []byte) error {
+	switch f.Kind {
+	case change.KindChanges:
+		sets, err := change.DecodeChanges(raw)
+		if err != nil {
+			return err
+		}
+		if err := a.changes(ctx, sets); err != nil {
+			return err
+		}
+		a.advance(f)
+		return nil
+	case change.KindHeartbeat:
+		state, err := change.DecodeState(raw)
+		if err != nil {
+			return err
+		}
+		return a.heartbeat(ctx, f, state)
+	case change.KindReset:
+		state, err := change.DecodeState(raw)
+		if err != nil {
+			return err
+		}
+		return a.reset(ctx, f, state)
+	case change.KindPage:
+		page, err := change.DecodePage(raw)
+		if err != nil {
+			return err
+		}
+		return a.page(ctx, f, page)
+	default:
+		chunk, err := change.DecodeChunk(raw)
+		if err != nil {
+			return err
+		}
+		return a.chunk(ctx, f, chunk)
+	}
+}
+
+// changes collects changesets for the next transaction. Those that the target
+// holds already, because the edge stopped within their frame, are left out.
+func (a *applier) changes(ctx context.Context, sets []change.Changeset) error {
+	for _, s := range sets {
+		torn := s.Partial || a.cursor.Torn != 0
+		if s.Revision < a.cursor.Revision || (s.Revision == a.cursor.Revision && !torn) {
+			continue
+		}
+		if torn {
+			if err := a.flush(ctx); err != nil {
+				return err
+			}
+			if err := a.tear(ctx, s, !s.Partial); err != nil {
+				return err
+			}
+			continue
+		}
+		a.pending = append(a.pending, s)
+		if a.size += s.Size(); a.size >= followBytes {
+			if err := a.flush(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// flush writes the pending changesets in one transaction, each key with the
+// last value it got, and the cursor at the last of them.
+func (a *applier) flush(ctx context.Context) error {
+	if len(a.pending) == 0 {
+		return nil
+	}
+	if err := a.barrier(); err != nil {
+		return err
+	}
+	last := a.pending[len(a.pending)-1]
+	cursor := a.cursor
+	cursor.Revision, cursor.Torn = last.Revision, 0
+	a.stand(&cursor)
+	changes := target.Fold(a.pending)
+	err := a.commit(ctx, changes, cursor)
+	var large *target.TooLarge
+	if errors.As(err, &large) {
+		return a.flushOneByOne(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	a.forget()
+	return nil
+}
+
+// flushOneByOne writes each pending changeset by itself; one that is too large
+// even so is applied in parts.
+func (a *applier) flushOneByOne(ctx context.Context) error {
+	sets := a.pending
+	a.forget()
+	for _, s := range sets {
+		cursor := a.cursor
+		cursor.Revision = s.Revision
+		a.stand(&cursor)
+		err := a.commit(ctx, target.Fold([]change.Changeset{s}), cursor)
+		var large *target.TooLarge
+		if errors.As(err, &large) {
+			err = a.tear(ctx, s, true)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *applier) forget() {
+	clear(a.pending)
+	a.pending, a.size = a.pending[:0], 0
+}
+
+// tear applies a changeset that cannot be atomic in parts. The cursor says so
+// until the last part is in place.
+func (a *applier) tear(ctx context.Context, s change.Changeset, last bool) error {
+	parts := a.target.Split(target.Fold([]change.Changeset{s}))
+	if len(parts) == 0 {
+		parts = [][]change.Change{nil}
+	}
+	for i, part := range parts {
+		cursor := a.cursor
+		cursor.Torn = s.Revision
+		if last && i == len(parts)-1 {
+			cursor.Revision, cursor.Torn = s.Revision, 0
+			cursor.TornCount++
+		}
+		a.stand(&cursor)
+		if err := a.commit(ctx, part, cursor); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stand notes in a cursor the newest frame that is applied completely once the
+// cursor is written.
+func (a *applier) stand(c *target.Cursor) {
+	c.Chain, c.Seq = append(target.Hash(nil), a.chain[:]...), a.seq
+	c.Updated = time.Now()
+}
+
+// commit writes changes and the cursor, and waits out whatever may go away by
+// itself: an unreachable target, a full disk, an alarm. Fenced, moved and too
+// large are for the caller.
+func (a *applier) commit(ctx context.Context, changes []change.Change, cursor target.Cursor) error {
+	if err := a.barrier(); err != nil {
+		return err
+	}
+	err := a.patiently(ctx, func() error {
+		_, err := a.target.Commit(ctx, target.Tx{Changes: changes, Cursor: &cursor})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, c := range changes {
+		if c.Op == change.Put {
+			a.table.Put(c.Key, c.Value)
+		} else {
+			a.table.Delete(c.Key)
+		}
+	}
+	a.cursor, a.wrote = cursor, time.Now()
+	a.im.view.committed(cursor)
+	return nil
+}
+
+// patiently calls fn until it succeeds or fails for good.
+func (a *applier) patiently(ctx context.Context, fn func() error) error {
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+		err := fn()
+		if err == nil {
+			a.im.view.trouble(partTarget, nil)
+			return nil
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if final(err) {
+			return err
+		}
+		a.im.view.trouble(partTarget, err)
+		if err := wait(ctx, pause); err != nil {
+			return err
+		}
+	}
+}
+
+// final reports whether trying again would not help.
+func final(err error) bool {
+	var fenced *target.Fenced
+	var moved *target.Moved
+	var large *target.TooLarge
+	return errors.As(err, &fenced) || errors.As(err, &moved) || errors.As(err, &large)
+}
+
+// wait sleeps unless ctx is done first.
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,310 @@
+package importer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/syncer-io/syncer/replicator/change"
+	"github.com/syncer-io/syncer/replicator/digest"
+	"github.com/syncer-io/syncer/replicator/etcd/dial"
+	"github.com/syncer-io/syncer/replicator/etcd/target"
+	"github.com/syncer-io/syncer/replicator/fault"
+	"github.com/syncer-io/syncer/replicator/jetstream"
+	"github.com/syncer-io/syncer/replicator/status"
+	"github.com/syncer-io/syncer/wal"
+)
+
+// Config is what an importer needs to know.
+type Config struct {
+	Name       string // the edge's name
+	Source     string
+	Channel    string
+	Instance   string // different for every process
+	Version    string
+	DataDir    string // locked by the caller
+	InboxBytes int64
+}
+
+// Importer brings one channel to one target. Make it with New, then Run it
+// once.
+type Importer struct {
+	cfg    Config
+	nc     *nats.Conn
+	dial   func(ctx context.Context) (*clientv3.Client, error)
+	etcd   *clientv3.Client
+	logger *slog.Logger
+	view   *view
+
+	inbox  *wal.Log
+	limits target.Limits
+	target *target.Target
+	ranges []change.Range // those of target
+
+	table *digest.Table
+	at    target.Cursor // the cursor that table belongs to
+	stale atomic.Bool   // table may not be what the target holds
+}
+
+// New makes an importer over a hub connection, which stays the caller's and
+// may be down for now. dial connects to the target; it is tried until it
+// succeeds, and the importer closes what it gives.
+func New(cfg Config, nc *nats.Conn, dial func(ctx context.Context) (*clientv3.Client, error), logger *slog.Logger) *Importer {
+	return &Importer{cfg: cfg, nc: nc, dial: dial, logger: logger, view: newView(cfg)}
+}
+
+// Status is the importer's report as of now.
+func (im *Importer) Status() status.Edge { return im.view.status() }
+
+// Run imports until ctx is done, and then returns nil. It returns an error
+// only for what cannot go away by itself: another importer of the same edge
+// took over (class Safety), or a frame of a format from the future.
+func (im *Importer) Run(ctx context.Context) error {
+	if err := im.openInbox(ctx); err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return im.report(ctx) })
+	group.Go(func() error { return im.sessions(ctx) })
+	err := group.Wait()
+	if errors.Is(err, errDone) {
+		err = nil
+	}
+	if im.etcd != nil {
+		err = errors.Join(err, im.etcd.Close())
+	}
+	return errors.Join(err, im.inbox.Close())
+}
+
+// reach connects to the target.
+func (im *Importer) reach(ctx context.Context) error {
+	for pause := 200 * time.Millisecond; im.etcd == nil; pause = min(2*pause, 5*time.Second) {
+		cli, err := im.dial(ctx)
+		if err == nil {
+			im.etcd = cli
+			im.view.trouble(partTarget, nil)
+			return nil
+		}
+		if ctx.Err() != nil {
+			return errDone
+		}
+		im.view.trouble(partTarget, err)
+		if wait(ctx, pause) != nil {
+			return errDone
+		}
+	}
+	return nil
+}
+
+// errDone ends the group when ctx is done.
+var errDone = errors.New("done")
+
+func (im *Importer) openInbox(ctx context.Context) error {
+	path := filepath.Join(im.cfg.DataDir, "inbox.db")
+	for {
+		in, found, err := wal.Open(path, wal.Options{MaxBytes: im.cfg.InboxBytes, Log: im.logger})
+		if err == nil {
+			im.inbox = in
+			if found.Damaged() {
+				im.logger.Warn("the inbox was damaged, what is missing is asked for again", "found", found.String())
+			}
+			return nil
+		}
+		if !errors.Is(err, syscall.ENOSPC) {
+			return inboxTrouble(err)
+		}
+		im.logger.Error("the inbox cannot be opened", "cause", err.Error())
+		if wait(ctx, 5*time.Second) != nil {
+			return nil
+		}
+	}
+}
+
+// inboxTrouble explains an error of the inbox.
+func inboxTrouble(err error) error {
+	switch {
+	case errors.Is(err, wal.ErrLocked):
+		return fault.New(fault.General, "stop the other importer, or give this one a data directory of its own", "the inbox is in use: %w", err)
+	case errors.Is(err, syscall.ENOSPC):
+		return fault.New(fault.General, "free space on the disk of the data directory; the importer goes on by itself", "the disk is full: %w", err)
+	case errors.Is(err, wal.ErrFormat):
+		return fault.New(fault.General, "run the version of syncer that wrote it, or remove the file: what it holds is asked for again", "the inbox cannot be read: %w", err)
+	default:
+		return fault.New(fault.General, "check the data directory and its disk; removing inbox.db loses nothing but time", "the inbox failed: %w", err)
+	}
+}
+
+// report publishes the status when it changes and at every heartbeat.
+func (im *Importer) report(ctx context.Context) error {
+	ticker := time.NewTicker(2 * time.Second)
+	defer ticker.Stop()
+	var last verdict
+	for {
+		s := im.Status()
+		if now := (verdict{s.State, s.Reason, s.Try}); now.state != last.state || now.reason != last.reason {
+			last = now
+			im.logger.Info("state", "state", string(s.State), "reason", s.Reason, "try", s.Try, "applied", s.AppliedRevision)
+		}
+		if im.nc.IsConnected() {
+			if err := jetstream.PutStatus(im.nc, im.cfg.Source, im.cfg.Name, s); err != nil {
+				im.logger.Debug("the status was not reported", "cause", err.Error())
+			}
+		}
+		select {
+		case <-ticker.C:
+		case <-im.view.changed:
+		case <-ctx.Done():
+			return errDone
+		}
+	}
+}
+
+// sessions runs one session after another.
+func (im *Importer) sessions(ctx context.Context) error {
+	if err := im.reach(ctx); err != nil {
+		return err
+	}
+	pause := 100 * time.Millisecond
+	for {
+		began := time.Now()
+		err := im.session(ctx)
+		im.view.attach(false, 0)
+		if ctx.Err() != nil {
+			return errDone
+		}
+		if im.fatal(err) {
+			return err
+		}
+		im.explain(err)
+		if time.Since(began) > 10*time.Second {
+			pause = 100 * time.Millisecond
+		}
+		if wait(ctx, pause+rand.N(pause)) != nil {
+			return errDone
+		}
+		pause = min(2*pause, 5*time.Second)
+	}
+}
+
+// fatal reports whether another session cannot help.
+func (im *Importer) fatal(err error) bool {
+	var fenced *target.Fenced
+	var format *change.FormatError
+	var f *fault.Error
+	safety := errors.As(err, &f) && f.Class == fault.Safety
+	var moved *target.Moved
+	if errors.As(err, &fenced) {
+		im.view.trouble(partTarget, err)
+	}
+	return errors.As(err, &fenced) || errors.As(err, &format) || (safety && !errors.As(err, &moved))
+}
+
+// explain puts the reason why a session ended into the status.
+func (im *Importer) explain(err error) {
+	var f *fault.Error
+	var moved *target.Moved
+	switch {
+	case errors.Is(err, ErrGap):
+		im.view.gap()
+		im.logger.Warn("attaching again", "cause", err.Error())
+	case errors.As(err, &moved):
+		im.target = nil
+		im.logger.Warn("the target is not the one that was written last", "cause", err.Error())
+	case errors.As(err, &f) && f.Class == fault.Refused:
+		im.view.trouble(partPair, err)
+	case errors.Is(err, jetstream.ErrFeedEnded), errors.Is(err, jetstream.ErrNoExporter):
+		im.logger.Info("attaching again", "cause", err.Error())
+	case dial.Retryable(err):
+		im.view.trouble(partTarget, err)
+	default:
+		im.logger.Warn("attaching again", "cause", err.Error())
+	}
+}
+
+// prepare brings the importer in front of its target: it claims the cursor
+// and knows the digest of what the target holds.
+func (im *Importer) prepare(ctx context.Context, p profile) (*applier, error) {
+	a := &applier{im: im, ranges: p.Ranges, policy: p.Policy, wrote: time.Now()}
+	cursor, err := im.claim(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	a.target, a.cursor, a.position = im.target, cursor, cursor.Revision
+	a.chain, a.seq = a.cursorChain(), cursor.Seq
+	a.seen = a.chain
+	a.next = im.inbox.First()
+	if im.table == nil || im.stale.Load() || !sameWrite(im.at, cursor) {
+		if err := a.rescan(ctx); err != nil {
+			return nil, err
+		}
+		im.stale.Store(false)
+	} else {
+		a.table = im.table
+	}
+	im.view.tier(im.target.Tier())
+	im.view.committed(cursor)
+	im.view.trouble(partTarget, nil)
+	return a, nil
+}
+
+func sameWrite(a, b target.Cursor) bool {
+	return a.Lineage == b.Lineage && a.Revision == b.Revision && a.Updated.Equal(b.Updated)
+}
+
+// release keeps what the next session can use of an applier.
+func (im *Importer) release(a *applier) {
+	im.table, im.at = a.table, a.cursor
+}
+
+// claim opens the target for the profile's ranges and takes its cursor over,
+// or, when that is done already, reads it.
+func (im *Importer) claim(ctx context.Context, p profile) (target.Cursor, error) {
+	if im.target != nil && sameRanges(im.ranges, p.Ranges) {
+		cursor, _, _, err := im.target.Load(ctx)
+		return cursor, err
+	}
+	if im.target != nil {
+		if _, _, _, err := im.target.Load(ctx); err != nil {
+			return target.Cursor{}, err
+		}
+	}
+	key := target.CursorKey{Source: im.cfg.Source, Channel: im.cfg.Channel}
+	t, err := target.Open(ctx, im.etcd, key, im.logger, target.WithRanges(p.Ranges), target.WithLimits(im.limits))
+	if err != nil {
+		return target.Cursor{}, err
+	}
+	cursor, _, err := t.Claim(ctx, im.cfg.Instance, func(c target.Cursor, found bool) (target.Cursor, error) {
+		if !found {
+			im.logger.Info("the target has no cursor: everything is compared")
+		}
+		return c, nil
+	})
+	if err != nil {
+		return target.Cursor{}, fmt.Errorf("claim the target: %w", err)
+	}
+	im.target, im.ranges, im.limits = t, p.Ranges, t.Limits()
+	im.stale.Store(true)
+	return cursor, nil
+}
+
+func sameRanges(a, b []change.Range) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i].String() != b[i].String() {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,185 @@
+package importer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/syncer-io/syncer/replicator/change"
+	"github.com/syncer-io/syncer/replicator/fault"
+	"github.com/syncer-io/syncer/replicator/jetstream"
+)
+
+// session is one attachment to the exporter: from the position that the target
+// and the inbox give, until something fails.
+type session struct {
+	im      *Importer
+	profile profile
+	feed    *jetstream.Feed
+	link    link
+}
+
+// session runs one session. What the inbox holds is applied first; that needs
+// no hub. Then the edge attaches, and receives and applies until an error.
+func (im *Importer) session(ctx context.Context) error {
+	p, known, err := loadProfile(im.cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	head := change.Head{}
+	var a *applier
+	if known {
+		if a, err = im.drain(ctx, p); err != nil {
+			return err
+		}
+		head = change.Head{Position: change.Position{Lineage: a.cursor.Lineage, Revision: a.position}, Hash: a.seen}
+	}
+	reply, err := im.attach(ctx, a, head, p.Policy)
+	if err != nil {
+		return err
+	}
+	if now := profileOf(reply); a == nil || now.Policy != p.Policy || !sameRanges(now.Ranges, p.Ranges) || now.Heartbeat != p.Heartbeat {
+		p = now
+		if err := p.save(im.cfg.DataDir); err != nil {
+			return err
+		}
+		if a, err = im.drain(ctx, p); err != nil {
+			return err
+		}
+	}
+	return im.follow(ctx, a, p, reply)
+}
+
+// drain applies what the inbox holds and fits the target's cursor.
+func (im *Importer) drain(ctx context.Context, p profile) (*applier, error) {
+	a, err := im.prepare(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	err = a.run(ctx, true)
+	im.release(a)
+	if err != nil && ctx.Err() == nil && !final(err) {
+		// The inbox cannot be read or does not make sense: it is a cache.
+		im.logger.Warn("the inbox is emptied, what it held is asked for again", "cause", err.Error())
+		if err := im.inbox.Reset(); err != nil {
+			return nil, err
+		}
+		return im.prepare(ctx, p)
+	}
+	return a, err
+}
+
+// attach asks the exporter until it answers.
+func (im *Importer) attach(ctx context.Context, a *applier, head change.Head, policy string) (*jetstream.AttachReply, error) {
+	req := &jetstream.AttachRequest{Head: head, Policy: policy, Instance: im.cfg.Instance, Version: im.cfg.Version}
+	if a != nil {
+		req.Seq = a.seq
+	}
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+		reply, err := im.ask(ctx, jetstream.Request{Attach: req}, 10*time.Second)
+		if err == nil && reply.Attach == nil {
+			err = errors.New("the exporter answered without an attach reply")
+		}
+		if err == nil {
+			im.view.trouble(partHub, nil)
+			im.view.trouble(partPair, nil)
+			return reply.Attach, nil
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		var f *fault.Error
+		if errors.As(err, &f) && f.Class == fault.Refused {
+			im.view.trouble(partPair, err)
+			pause = max(pause, 2*time.Second)
+		} else {
+			im.view.trouble(partHub, im.unreachable(err))
+		}
+		if err := wait(ctx, pause); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// unreachable says which side is missing.
+func (im *Importer) unreachable(err error) error {
+	switch {
+	case !im.nc.IsConnected():
+		cause := im.nc.LastError()
+		if cause == nil {
+			cause = err
+		}
+		return fault.New(fault.Unreachable, "check the link and the hub's address; the importer keeps trying", "the hub is not reachable: %w", cause)
+	case errors.Is(err, jetstream.ErrNoExporter):
+		return fault.New(fault.Unreachable, "start the exporter, or wait for a standby to take over", "%w", err)
+	default:
+		return err
+	}
+}
+
+func (im *Importer) ask(ctx context.Context, req jetstream.Request, patience time.Duration) (*jetstream.Reply, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	req.Channel = im.cfg.Channel
+	return jetstream.Ask(ctx, im.nc, im.cfg.Source, im.cfg.Name, req)
+}
+
+// follow receives and applies from where the exporter attached the edge.
+func (im *Importer) follow(ctx context.Context, a *applier, p profile, reply *jetstream.AttachReply) error {
+	if reply.Action == jetstream.Resync {
+		if err := im.restart(ctx, a, reply); err != nil {
+			return err
+		}
+	}
+	s := &session{im: im, profile: p, link: link{lineage: reply.Head.Lineage, hash: reply.Head.Hash, revision: reply.Head.Revision}}
+	feed, err := jetstream.OpenFeed(ctx, im.nc, im.cfg.Source, im.cfg.Name)
+	if err != nil {
+		return err
+	}
+	s.feed = feed
+	defer feed.Close()
+	a.repair.ask = func(ctx context.Context, req jetstream.Request) error {
+		_, err := im.ask(ctx, req, 5*time.Second)
+		return err
+	}
+	if !a.cursor.Consistent && (a.table.Digest().Count == 0 || reply.Action == jetstream.Resume) {
+		a.repair.begin("the target does not hold a complete copy yet")
+	}
+	im.view.attach(true, p.Heartbeat)
+	im.logger.Info("attached", "action", reply.Action, "position", reply.Head.Position.String(), "reason", reply.Reason, "exporter", reply.Exporter)
+	defer im.release(a)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.receive(ctx) })
+	group.Go(func() error { return a.run(ctx, false) })
+	return group.Wait()
+}
+
+// restart takes the edge to the head that the exporter names. What lies
+// between is not known, so the target counts as inconsistent until a
+// comparison proves the opposite.
+func (im *Importer) restart(ctx context.Context, a *applier, reply *jetstream.AttachReply) error {
+	head := reply.Head
+	if head.Lineage == a.cursor.Lineage && head.Revision < a.cursor.Revision {
+		return fmt.Errorf("the exporter stands at %v, behind this edge at %v: waiting for it", head.Position, a.cursor.Position())
+	}
+	if err := im.inbox.Reset(); err != nil {
+		return inboxTrouble(err)
+	}
+	a.parts, a.next = assembly{}, im.inbox.Next()
+	a.chain, a.seq, a.seen, a.synced = head.Hash, reply.Seq, head.Hash, true
+	a.position = head.Revision
+	cursor := a.cursor
+	cursor.Lineage, cursor.Revision = head.Lineage, head.Revision
+	cursor.Consistent, cursor.Torn = false, 0
+	cursor.Policy = reply.Policy
+	a.stand(&cursor)
+	if err := a.commit(ctx, nil, cursor); err != nil {
+		return err
+	}
+	im.view.resync(reply.Reason)
+	im.logger.Info("comparing with the source", "reason", reply.Reason, "position", head.Position.String())
+	return nil
+}

@@ -1,0 +1,153 @@
+package importer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/syncer-io/syncer/replicator/change"
+	"github.com/syncer-io/syncer/replicator/digest"
+)
+
+// errPolicyChanged tells that the channel selects or maps something else than
+// what the edge attached for.
+var errPolicyChanged = errors.New("the channel's policy has changed")
+
+// heartbeat proves, at exactly its revision, that the target's selection is
+// the source's: everything up to the revision is applied, nothing beyond it.
+func (a *applier) heartbeat(ctx context.Context, f taken, s change.State) error {
+	if err := a.flush(ctx); err != nil {
+		return err
+	}
+	a.advance(f)
+	a.im.view.heard(f.Sent, s.SourceRevision)
+	if s.Policy != a.policy {
+		return fmt.Errorf("%w: %.8s, attached for %.8s", errPolicyChanged, s.Policy, a.policy)
+	}
+	if err := a.check(ctx); err != nil {
+		return err
+	}
+	return a.compare(ctx, f, s)
+}
+
+// reset says that history before it is not carried. The state that comes with
+// it tells whether the target is equal all the same.
+func (a *applier) reset(ctx context.Context, f taken, s change.State) error {
+	if err := a.flush(ctx); err != nil {
+		return err
+	}
+	a.advance(f)
+	a.im.view.heard(f.Sent, s.SourceRevision)
+	if s.Policy != a.policy {
+		return fmt.Errorf("%w: %.8s, attached for %.8s", errPolicyChanged, s.Policy, a.policy)
+	}
+	cursor := a.cursor
+	cursor.Lineage, cursor.Revision = f.Lineage, f.Last
+	cursor.Consistent, cursor.Torn = false, 0
+	a.stand(&cursor)
+	if err := a.commit(ctx, nil, cursor); err != nil {
+		return err
+	}
+	a.im.view.resync("the exporter started over: " + s.Reason)
+	a.repair.stop()
+	return a.compare(ctx, f, s)
+}
+
+// check reads the cursor when nothing was written for a while: a target that
+// was wiped or restored, and a twin of this importer, show there. On an idle
+// channel the cursor is written again now and then, so that it stays within
+// the stream's history.
+func (a *applier) check(ctx context.Context) error {
+	if a.cursor.Consistent && a.position > a.cursor.Revision && time.Since(a.cursor.Updated) > refreshCursor {
+		cursor := a.cursor
+		cursor.Revision = a.position
+		a.stand(&cursor)
+		return a.commit(ctx, nil, cursor)
+	}
+	if time.Since(a.wrote) < time.Second {
+		return nil
+	}
+	if err := a.barrier(); err != nil {
+		return err
+	}
+	err := a.patiently(ctx, func() error {
+		_, _, _, err := a.target.Load(ctx)
+		return err
+	})
+	a.wrote = time.Now()
+	return err
+}
+
+// compare holds the digest of what the target holds against the exporter's at
+// the same revision.
+func (a *applier) compare(ctx context.Context, f taken, s change.State) error {
+	if err := a.barrier(); err != nil {
+		return err
+	}
+	want := digest.Digest{Count: s.Count, Sum: s.Sum}
+	if a.table.Digest() == want {
+		return a.equal(ctx, f)
+	}
+	if a.cursor.Consistent {
+		a.im.view.mismatched()
+		a.im.logger.Warn("the digest does not match, reading the target again",
+			"revision", f.Last, "keys", a.table.Digest().Count, "want", s.Count)
+		if err := a.setConsistent(ctx, false); err != nil {
+			return err
+		}
+		if err := a.rescan(ctx); err != nil {
+			return err
+		}
+		if a.table.Digest() == want {
+			return a.equal(ctx, f)
+		}
+		a.repair.begin("the digest does not match at revision " + fmt.Sprint(f.Last))
+		return nil
+	}
+	a.repair.beat(a)
+	return nil
+}
+
+// equal notes that the target's selection is the source's at the revision.
+func (a *applier) equal(ctx context.Context, f taken) error {
+	if !a.cursor.Consistent {
+		if err := a.setConsistent(ctx, true); err != nil {
+			return err
+		}
+	}
+	a.repair.stop()
+	a.im.view.verified(f.Last, a.table.Digest())
+	return nil
+}
+
+func (a *applier) setConsistent(ctx context.Context, consistent bool) error {
+	cursor := a.cursor
+	cursor.Consistent, cursor.Torn = consistent, 0
+	if consistent {
+		cursor.Revision = a.position
+	}
+	a.stand(&cursor)
+	return a.commit(ctx, nil, cursor)
+}
+
+// rescan reads the whole selection from the target and builds the table of
+// digests from it.
+func (a *applier) rescan(ctx context.Context) error {
+	table := digest.NewTable()
+	err := a.patiently(ctx, func() error {
+		table = digest.NewTable()
+		_, err := a.target.Scan(ctx, a.ranges, func(kvs []change.KV) error {
+			for _, kv := range kvs {
+				table.Put(kv.Key, kv.Value)
+			}
+			return nil
+		})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("read the target: %w", err)
+	}
+	a.table = table
+	return nil
+}

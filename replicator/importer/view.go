@@ -1,0 +1,203 @@
+package importer
+
+import (
+	"sync"
+	"time"
+
+	"github.com/syncer-io/syncer/replicator/digest"
+	"github.com/syncer-io/syncer/replicator/etcd/target"
+	"github.com/syncer-io/syncer/replicator/fault"
+	"github.com/syncer-io/syncer/replicator/status"
+)
+
+// Parts of an importer that can be in trouble, worst first.
+const (
+	partTarget = "target"
+	partInbox  = "inbox"
+	partPair   = "pairing"
+	partHub    = "hub"
+)
+
+// view is what the importer knows about itself for its status. Its methods may
+// be called at the same time.
+type view struct {
+	mu        sync.Mutex
+	edge      status.Edge
+	heartbeat time.Duration
+	troubles  map[string]error
+	heardAt   time.Time // by the local clock
+	sent      time.Time // when the newest applied frame was sent
+	attached  bool
+	repairs   string // reason of the repair that runs
+	changed   chan struct{}
+}
+
+func newView(cfg Config) *view {
+	return &view{
+		edge: status.Edge{
+			Format: status.Format, Name: cfg.Name, Source: cfg.Source, Channel: cfg.Channel,
+			Instance: cfg.Instance, Version: cfg.Version,
+		},
+		heartbeat: 2 * time.Second,
+		troubles:  make(map[string]error),
+		changed:   make(chan struct{}, 1),
+	}
+}
+
+// update changes the view under its lock and wakes the reporter when the state
+// that people see changes with it.
+func (v *view) update(fn func()) {
+	v.mu.Lock()
+	before := v.state()
+	fn()
+	after := v.state()
+	v.mu.Unlock()
+	if before != after {
+		select {
+		case v.changed <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (v *view) received(revision int64, dropped int) {
+	v.update(func() {
+		v.edge.ReceivedRevision = max(v.edge.ReceivedRevision, revision)
+		v.edge.Replayed += int64(dropped)
+	})
+}
+
+type inbox interface {
+	Len() int
+	Bytes() int64
+}
+
+func (v *view) applied(position int64, sent time.Time, in inbox) {
+	v.update(func() {
+		v.edge.AppliedRevision = position
+		v.edge.PendingChanges, v.edge.PendingBytes = in.Len(), in.Bytes()
+		if !sent.IsZero() {
+			v.sent = sent
+		}
+	})
+}
+
+func (v *view) committed(c target.Cursor) {
+	v.update(func() {
+		v.edge.Lineage, v.edge.Consistent, v.edge.Torn = c.Lineage, c.Consistent, c.TornCount
+		v.edge.AppliedRevision = max(c.Revision, v.edge.AppliedRevision)
+	})
+}
+
+func (v *view) verified(revision int64, d digest.Digest) {
+	v.update(func() {
+		v.edge.VerifiedRevision, v.edge.Keys, v.edge.Digest = revision, d.Count, d.String()
+		v.edge.RangesLeft, v.edge.BytesLeft, v.repairs = 0, 0, ""
+	})
+}
+
+func (v *view) heard(sent time.Time, sourceRevision int64) {
+	v.update(func() {
+		v.edge.Heartbeat, v.heardAt = sent, time.Now()
+		v.edge.SourceRevision = max(v.edge.SourceRevision, sourceRevision)
+	})
+}
+
+func (v *view) mismatched() { v.update(func() { v.edge.Mismatches++ }) }
+
+func (v *view) resync(reason string) {
+	v.update(func() {
+		v.edge.Resyncs++
+		v.repairs = reason
+	})
+}
+
+func (v *view) gap() { v.update(func() { v.edge.Gaps++ }) }
+
+func (v *view) repairing(r *repair) {
+	v.update(func() {
+		v.repairs = r.reason
+		v.edge.RangesLeft = len(r.left) + len(r.out)
+		v.edge.BytesLeft = int64(r.outBytes)
+		for _, d := range r.left {
+			v.edge.BytesLeft += int64(d.Bytes)
+		}
+	})
+}
+
+func (v *view) attach(attached bool, heartbeat time.Duration) {
+	v.update(func() {
+		v.attached = attached
+		if heartbeat > 0 {
+			v.heartbeat = heartbeat
+		}
+		v.heardAt = time.Now()
+	})
+}
+
+// trouble notes that a part of the importer cannot do its work, or that it can
+// again.
+func (v *view) trouble(part string, err error) {
+	v.update(func() {
+		if err == nil {
+			delete(v.troubles, part)
+		} else {
+			v.troubles[part] = err
+		}
+	})
+}
+
+func (v *view) tier(tier string) { v.update(func() { v.edge.Tier = tier }) }
+
+// status is the report as of now.
+func (v *view) status() status.Edge {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	e := v.edge
+	s := v.state()
+	e.State, e.Reason, e.Try = s.state, s.reason, s.try
+	e.Reported = time.Now()
+	if behind := e.PendingChanges > 0 || e.ReceivedRevision > e.AppliedRevision; behind && !v.sent.IsZero() {
+		e.LagSeconds = time.Since(v.sent).Seconds()
+	}
+	return e
+}
+
+type verdict struct {
+	state       status.State
+	reason, try string
+}
+
+// state is the importer's own verdict. `in-sync` needs proof: the newest
+// heartbeat, not older than a few intervals, was verified at its revision.
+func (v *view) state() verdict {
+	for _, part := range []string{partTarget, partInbox, partPair} {
+		if err := v.troubles[part]; err != nil {
+			return verdict{status.Halted, err.Error(), fault.Try(err)}
+		}
+	}
+	if err := v.troubles[partHub]; err != nil {
+		return verdict{status.Disconnected, err.Error(), fault.Try(err)}
+	}
+	quiet := time.Duration(silentBeats) * v.heartbeat
+	switch {
+	case v.attached && time.Since(v.heardAt) > quiet:
+		return verdict{status.Stale, "the exporter is silent", "look at the exporter: syncer status on the cloud side"}
+	case !v.attached:
+		return verdict{status.Disconnected, "not attached to the exporter yet", ""}
+	case v.repairs != "" && v.edge.RangesLeft == 0 && v.edge.Mismatches > 0 && !v.edge.Consistent:
+		return verdict{status.ResyncNeeded, v.repairs, ""}
+	case !v.edge.Consistent:
+		reason := v.repairs
+		if reason == "" {
+			reason = "waiting for the comparison with the source"
+		}
+		return verdict{status.Bootstrapping, reason, ""}
+	case v.edge.VerifiedRevision == 0:
+		return verdict{status.CatchingUp, "waiting for the first proof of equality", ""}
+	case v.edge.PendingChanges > 0 && !v.sent.IsZero() && time.Since(v.sent) > quiet:
+		return verdict{status.CatchingUp, "changes are waiting to be applied", ""}
+	default:
+		return verdict{status.InSync, "", ""}
+	}
+}

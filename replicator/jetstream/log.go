@@ -1,0 +1,195 @@
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/syncer-io/syncer/replicator/fault"
+)
+
+// MaxMessage is the largest message that is put on the stream. It leaves room
+// for headers below the hub's default max_payload of 1 MiB.
+const MaxMessage = 512 << 10
+
+// maxConsumers lifts JetStream's default of 1,000 consumers per stream.
+const maxConsumers = 20_000
+
+// LogConfig is the log stream of one source.
+type LogConfig struct {
+	Source   string
+	MaxBytes int64         // oldest messages go first
+	MaxAge   time.Duration // how long an edge may be away before it compares
+	Replicas int           // 1, 3 or 5
+}
+
+// Log is the log stream of one source as its exporter sees it. Several
+// goroutines may use it at the same time.
+type Log struct {
+	source string
+	nc     *nats.Conn
+	js     jetstream.JetStream
+	stream jetstream.Stream
+}
+
+// Message is one message of the stream.
+type Message struct {
+	Seq     uint64
+	Subject string
+	Data    []byte
+	Time    time.Time
+}
+
+// OpenLog makes the log stream and the status stream of a source, or brings
+// them to the configuration.
+func OpenLog(ctx context.Context, nc *nats.Conn, cfg LogConfig) (*Log, error) {
+	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(4096), jetstream.WithPublishAsyncTimeout(10*time.Second))
+	if err != nil {
+		return nil, fmt.Errorf("open JetStream: %w", err)
+	}
+	l := &Log{source: cfg.Source, nc: nc, js: js}
+	return l, l.ensure(ctx, cfg)
+}
+
+func (l *Log) ensure(ctx context.Context, cfg LogConfig) error {
+	log := jetstream.StreamConfig{
+		Name:           Stream(cfg.Source),
+		Description:    "syncer: the changes of source " + cfg.Source,
+		Subjects:       []string{LogSubject(cfg.Source, "*"), EdgeSubject(cfg.Source, "*")},
+		Retention:      jetstream.LimitsPolicy,
+		Discard:        jetstream.DiscardOld,
+		Storage:        jetstream.FileStorage,
+		Replicas:       cfg.Replicas,
+		MaxAge:         cfg.MaxAge,
+		MaxBytes:       cfg.MaxBytes,
+		MaxMsgSize:     MaxMessage + 64<<10,
+		MaxConsumers:   maxConsumers,
+		DenyDelete:     true,
+		ConsumerLimits: jetstream.StreamConsumerLimits{MaxAckPending: 4096},
+		Metadata:       map[string]string{"syncer.format": "1"},
+	}
+	stream, err := l.js.CreateOrUpdateStream(ctx, log)
+	if err != nil {
+		return explainStream(log.Name, err)
+	}
+	l.stream = stream
+	status := jetstream.StreamConfig{
+		Name:              StatusStream(cfg.Source),
+		Description:       "syncer: newest status of source " + cfg.Source + " and its edges",
+		Subjects:          []string{StatusSubject(cfg.Source, "*")},
+		MaxMsgsPerSubject: 1,
+		MaxMsgSize:        64 << 10,
+		MaxAge:            30 * 24 * time.Hour,
+		Storage:           jetstream.FileStorage,
+		Replicas:          cfg.Replicas,
+		AllowDirect:       false,
+	}
+	if _, err := l.js.CreateOrUpdateStream(ctx, status); err != nil {
+		return explainStream(status.Name, err)
+	}
+	return nil
+}
+
+func explainStream(name string, err error) error {
+	try := "check the hub's JetStream limits (max_file_store, account limits) and its log"
+	class := fault.General
+	switch {
+	case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders):
+		class, try = fault.Unreachable, "check that JetStream is enabled on the hub and that these credentials may manage streams"
+	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
+		class, try = fault.Usage, "enable JetStream on the hub: a jetstream block in nats-server's configuration, or `syncer hub`"
+	}
+	return fault.New(class, try, "make stream %s: %w", name, err)
+}
+
+// Conn is the connection below the log.
+func (l *Log) Conn() *nats.Conn { return l.nc }
+
+// LastSeq is the sequence of the newest message, read from the leader.
+func (l *Log) LastSeq(ctx context.Context) (uint64, error) {
+	info, err := l.stream.Info(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("read the state of stream %s: %w", Stream(l.source), err)
+	}
+	return info.State.LastSeq, nil
+}
+
+// Tail is the newest message of a channel, read from the leader: direct reads,
+// which any replica answers, stay off for the stream.
+func (l *Log) Tail(ctx context.Context, channel string) (Message, bool, error) {
+	raw, err := l.stream.GetLastMsgForSubject(ctx, LogSubject(l.source, channel))
+	return found(raw, err, "read the tail of channel "+channel)
+}
+
+// At is the message at a sequence.
+func (l *Log) At(ctx context.Context, seq uint64) (Message, bool, error) {
+	if seq == 0 {
+		return Message{}, false, nil
+	}
+	raw, err := l.stream.GetMsg(ctx, seq)
+	return found(raw, err, fmt.Sprintf("read message %d", seq))
+}
+
+func found(raw *jetstream.RawStreamMsg, err error, what string) (Message, bool, error) {
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return Message{}, false, nil
+	}
+	if err != nil {
+		return Message{}, false, fmt.Errorf("%s: %w", what, err)
+	}
+	return Message{Seq: raw.Sequence, Subject: raw.Subject, Data: raw.Data, Time: raw.Time}, true, nil
+}
+
+// SetConsumer makes the durable consumer of an edge anew, so that its next
+// message is the first one at or after seq, and forgets pages and chunks that
+// were meant for its earlier sessions.
+func (l *Log) SetConsumer(ctx context.Context, edge, channel string, seq uint64) error {
+	if err := l.DropConsumer(ctx, edge); err != nil {
+		return err
+	}
+	if err := l.purgeEdge(ctx, edge, seq); err != nil {
+		return err
+	}
+	_, err := l.stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
+		Durable:           edge,
+		Description:       "syncer: edge " + edge,
+		DeliverPolicy:     jetstream.DeliverByStartSequencePolicy,
+		OptStartSeq:       max(seq, 1),
+		AckPolicy:         jetstream.AckAllPolicy,
+		AckWait:           5 * time.Minute,
+		MaxAckPending:     4096,
+		FilterSubjects:    []string{LogSubject(l.source, channel), EdgeSubject(l.source, edge)},
+		MemoryStorage:     true,
+		Replicas:          1,
+		InactiveThreshold: 72 * time.Hour,
+	})
+	if err != nil {
+		return fmt.Errorf("make the consumer of edge %s at sequence %d: %w", edge, seq, err)
+	}
+	return nil
+}
+
+func (l *Log) purgeEdge(ctx context.Context, edge string, seq uint64) error {
+	if seq <= 1 {
+		return nil
+	}
+	err := l.stream.Purge(ctx, jetstream.WithPurgeSubject(EdgeSubject(l.source, edge)), jetstream.WithPurgeSequence(seq))
+	if err != nil {
+		return fmt.Errorf("purge old chunks of edge %s: %w", edge, err)
+	}
+	return nil
+}
+
+// DropConsumer removes the durable consumer of an edge. It is no error when
+// there is none.
+func (l *Log) DropConsumer(ctx context.Context, edge string) error {
+	err := l.stream.DeleteConsumer(ctx, edge)
+	if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return fmt.Errorf("remove the consumer of edge %s: %w", edge, err)
+	}
+	return nil
+}

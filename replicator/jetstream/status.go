@@ -1,0 +1,84 @@
+package jetstream
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/syncer-io/syncer/replicator/status"
+)
+
+// PutStatus hands a report to the hub, which keeps the newest of each. It does
+// not wait for it to be stored: the next report follows soon.
+func PutStatus(nc *nats.Conn, source, who string, report any) error {
+	data, err := json.Marshal(report)
+	if err != nil {
+		return fmt.Errorf("encode the status of %s: %w", who, err)
+	}
+	if err := nc.Publish(StatusSubject(source, who), data); err != nil {
+		return fmt.Errorf("report the status of %s: %w", who, err)
+	}
+	return nil
+}
+
+// Statuses is the newest report of everybody of a source.
+type Statuses struct {
+	Exporter *status.Exporter
+	Edges    map[string]status.Edge
+}
+
+// ReadStatuses reads the newest reports, those of all edges and of the
+// exporter. An absent report is absent, never an empty one.
+func ReadStatuses(ctx context.Context, nc *nats.Conn, source string) (Statuses, error) {
+	out := Statuses{Edges: map[string]status.Edge{}}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return out, fmt.Errorf("open JetStream: %w", err)
+	}
+	stream, err := js.Stream(ctx, StatusStream(source))
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return out, nil
+	}
+	if err != nil {
+		return out, fmt.Errorf("open stream %s: %w", StatusStream(source), err)
+	}
+	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(StatusSubject(source, "*")))
+	if err != nil {
+		return out, fmt.Errorf("read stream %s: %w", StatusStream(source), err)
+	}
+	for subject := range info.State.Subjects {
+		if err := readStatus(ctx, stream, subject, &out); err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+func readStatus(ctx context.Context, stream jetstream.Stream, subject string, out *Statuses) error {
+	raw, err := stream.GetLastMsgForSubject(ctx, subject)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read status %s: %w", subject, err)
+	}
+	who := subject[strings.LastIndexByte(subject, '.')+1:]
+	if who == ExporterName {
+		out.Exporter = new(status.Exporter)
+		err = json.Unmarshal(raw.Data, out.Exporter)
+	} else {
+		var e status.Edge
+		err = json.Unmarshal(raw.Data, &e)
+		e.Name = who // the subject is what the hub vouches for
+		out.Edges[who] = e
+	}
+	if err != nil {
+		return fmt.Errorf("decode status %s: %w", subject, err)
+	}
+	return nil
+}

@@ -1,0 +1,280 @@
+package replicator
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/syncer-io/syncer/filter"
+	"github.com/syncer-io/syncer/replicator/config"
+	"github.com/syncer-io/syncer/replicator/etcd/dial"
+	"github.com/syncer-io/syncer/replicator/etcd/source"
+	"github.com/syncer-io/syncer/replicator/exporter"
+	"github.com/syncer-io/syncer/replicator/fault"
+	"github.com/syncer-io/syncer/replicator/importer"
+	"github.com/syncer-io/syncer/replicator/instrument"
+	"github.com/syncer-io/syncer/replicator/jetstream"
+	"github.com/syncer-io/syncer/replicator/jetstream/conn"
+	"github.com/syncer-io/syncer/replicator/jetstream/hub"
+	"github.com/syncer-io/syncer/replicator/pairing"
+)
+
+// errDone ends a daemon's group when its context is done.
+var errDone = errors.New("done")
+
+func finish(err error) error {
+	if errors.Is(err, errDone) || errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// Hub runs the embedded hub until ctx is done. ready, which may be nil, is
+// called once it listens.
+func Hub(ctx context.Context, o hub.Options, ready func(*hub.Hub)) error {
+	h, err := hub.Start(ctx, o)
+	if err != nil {
+		return err
+	}
+	if ready != nil {
+		ready(h)
+	}
+	<-ctx.Done()
+	return h.Stop()
+}
+
+// Export runs an exporter, and its embedded hub if the configuration has one,
+// until ctx is done.
+func Export(ctx context.Context, cfg *config.Exporter, logger *slog.Logger) (err error) {
+	dir, err := OpenDataDir(cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, dir.Close()) }()
+	instance, err := dir.Instance()
+	if err != nil {
+		return err
+	}
+	link := conn.Options{Name: "syncer exporter " + cfg.Name, KeepTrying: true, Logger: logger}
+	if cfg.Hub.Embedded != nil {
+		h, err := hub.Start(ctx, EmbeddedHub(cfg, logger))
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, h.Stop()) }()
+		logger.Info("the hub listens", "url", h.URL())
+		link.InProcess, link.CredentialsFile = h.InProcess(), h.AdminSeedFile()
+	} else {
+		link = HubOptions(cfg.Hub.Link(), link)
+	}
+	nc, err := conn.Connect(ctx, link)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	cli, err := reach(ctx, "source", cfg.Source.Etcd, logger)
+	if err != nil {
+		return finish(err)
+	}
+	defer func() { err = errors.Join(err, cli.Close()) }()
+	if err := awaitHub(ctx, nc, logger); err != nil {
+		return finish(err)
+	}
+	return export(ctx, cfg, instance, nc, cli, logger)
+}
+
+func export(ctx context.Context, cfg *config.Exporter, instance string, nc *nats.Conn, cli *clientv3.Client, logger *slog.Logger) error {
+	ex := exporter.New(exporter.Config{
+		Name:      cfg.Name,
+		Instance:  instance,
+		Version:   Version,
+		DataDir:   cfg.DataDir,
+		Heartbeat: cfg.Heartbeat,
+		Stream: jetstream.LogConfig{
+			Source:   cfg.Name,
+			MaxBytes: int64(cfg.Stream.MaxBytes),
+			MaxAge:   cfg.Stream.MaxAge,
+			Replicas: cfg.Stream.Replicas,
+		},
+		Selections: cfg.Selections,
+	}, nc, func(s *filter.Selection) exporter.Source {
+		return source.New(cli, s.SourceRanges(), source.Options{}, logger)
+	}, &pairs{nc: nc, source: cfg.Name}, logger)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		if err := ex.Run(ctx); err != nil {
+			return err
+		}
+		return errDone
+	})
+	if cfg.Metrics.Listen != "" {
+		group.Go(func() error { return instrument.Serve(ctx, cfg.Metrics.Listen, instrument.Exporter(ex.Status)) })
+	}
+	return finish(group.Wait())
+}
+
+// EmbeddedHub is the configuration of the hub inside an exporter.
+func EmbeddedHub(cfg *config.Exporter, logger *slog.Logger) hub.Options {
+	e := cfg.Hub.Embedded
+	o := hub.Options{DataDir: e.DataDir, Listen: e.Listen, MaxBytes: int64(e.MaxBytes), Logger: logger}
+	if e.TLS != nil {
+		o.TLS = conn.TLS{CA: e.TLS.CA, Cert: e.TLS.Cert, Key: e.TLS.Key}
+	}
+	return o
+}
+
+// HubOptions adds how to reach a hub to o.
+func HubOptions(l config.HubLink, o conn.Options) conn.Options {
+	o.URLs, o.CredentialsFile = l.URLs(), l.Credentials
+	if l.TLS != nil {
+		o.TLS = conn.TLS{CA: l.TLS.CA, Cert: l.TLS.Cert, Key: l.TLS.Key, ServerName: l.TLS.ServerName}
+	}
+	return o
+}
+
+// EtcdConfig is how to reach the etcd of a configuration.
+func EtcdConfig(e config.Etcd) dial.Config {
+	d := dial.Config{Endpoints: e.Endpoints, Username: e.User, PasswordFile: e.PasswordFile}
+	if e.TLS != nil {
+		d.TLS = &dial.TLS{CA: e.TLS.CA, Cert: e.TLS.Cert, Key: e.TLS.Key, ServerName: e.TLS.ServerName}
+	}
+	return d
+}
+
+// reach connects to an etcd, and tries for ever while it cannot: a daemon that
+// starts before its cluster finds it later.
+func reach(ctx context.Context, what string, e config.Etcd, logger *slog.Logger) (*clientv3.Client, error) {
+	for pause := 500 * time.Millisecond; ; pause = min(2*pause, 10*time.Second) {
+		cli, err := connect(ctx, what, e, logger)
+		if err == nil {
+			return cli, nil
+		}
+		if ctx.Err() != nil {
+			return nil, errDone
+		}
+		logger.Error("the "+what+" etcd is not usable, trying again", "cause", err.Error(), "try", fault.Try(err))
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil, errDone
+		}
+	}
+}
+
+func connect(ctx context.Context, what string, e config.Etcd, logger *slog.Logger) (*clientv3.Client, error) {
+	cli, err := dial.Dial(ctx, EtcdConfig(e), logger)
+	if err != nil {
+		return nil, err
+	}
+	server, err := dial.Check(ctx, cli, dial.Role(what))
+	if err != nil {
+		return nil, errors.Join(err, cli.Close())
+	}
+	for _, w := range server.Warnings {
+		logger.Warn("the "+what+" etcd", "warning", w)
+	}
+	return cli, nil
+}
+
+// awaitHub waits until the hub answers and can carry frames.
+func awaitHub(ctx context.Context, nc *nats.Conn, logger *slog.Logger) error {
+	for pause := 500 * time.Millisecond; ; pause = min(2*pause, 10*time.Second) {
+		err := checkHub(ctx, nc)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return errDone
+		}
+		logger.Error("the hub is not usable, trying again", "cause", err.Error(), "try", fault.Try(err))
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return errDone
+		}
+	}
+}
+
+func checkHub(ctx context.Context, nc *nats.Conn) error {
+	if !nc.IsConnected() {
+		err := nc.LastError()
+		if err == nil {
+			err = nats.ErrConnectionReconnecting
+		}
+		return fault.New(fault.Unreachable, "check the hub's address and that it runs", "the hub is not reachable: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := conn.CheckJetStream(ctx, nc); err != nil {
+		return err
+	}
+	return conn.CheckMaxPayload(nc, jetstream.MaxMessage)
+}
+
+// pairs looks edges up in the registry on the hub.
+type pairs struct {
+	nc     *nats.Conn
+	source string
+}
+
+// Channel implements exporter.Pairs.
+func (p *pairs) Channel(ctx context.Context, edge string) (string, bool, error) {
+	registry, err := pairing.OpenRegistry(ctx, p.nc, time.Now)
+	if err != nil {
+		return "", false, err
+	}
+	rec, err := registry.Get(ctx, edge)
+	if errors.Is(err, pairing.ErrNoPair) {
+		return "", false, nil
+	}
+	if err != nil {
+		return "", false, err
+	}
+	return rec.Policy, rec.State == pairing.Paired && rec.Source == p.source, nil
+}
+
+// Import runs an importer until ctx is done.
+func Import(ctx context.Context, cfg *config.Importer, logger *slog.Logger) (err error) {
+	dir, err := OpenDataDir(cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, dir.Close()) }()
+	nc, err := conn.Connect(ctx, HubOptions(cfg.Hub, conn.Options{
+		Name:        "syncer importer " + cfg.Name,
+		InboxPrefix: jetstream.InboxPrefix(cfg.Name),
+		KeepTrying:  true,
+		Logger:      logger,
+	}))
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	im := importer.New(importer.Config{
+		Name:       cfg.Name,
+		Source:     cfg.Source,
+		Channel:    cfg.Channel,
+		Instance:   NewInstance(),
+		Version:    Version,
+		DataDir:    cfg.DataDir,
+		InboxBytes: int64(cfg.Inbox.MaxBytes),
+	}, nc, func(ctx context.Context) (*clientv3.Client, error) {
+		return connect(ctx, "target", cfg.Target.Etcd, logger)
+	}, logger)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		if err := im.Run(ctx); err != nil {
+			return err
+		}
+		return errDone
+	})
+	if cfg.Metrics.Listen != "" {
+		group.Go(func() error { return instrument.Serve(ctx, cfg.Metrics.Listen, instrument.Importer(im.Status)) })
+	}
+	return finish(group.Wait())
+}

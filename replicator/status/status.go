@@ -1,0 +1,103 @@
+// Package status is what the exporter and the edges say about themselves: the
+// truth behind `syncer status`. Every report carries the time it was made.
+package status
+
+import (
+	"time"
+
+	"github.com/syncer-io/syncer/replicator/change"
+)
+
+// Format is the version of the reports.
+const Format = 1
+
+// State is the state of an edge.
+type State string
+
+// The states of an edge, best first.
+const (
+	// InSync: the target's selection was proven equal to the source's by the
+	// newest heartbeat, and nothing newer is known.
+	InSync State = "in-sync"
+	// CatchingUp: changes are known that are not applied yet.
+	CatchingUp State = "catching-up"
+	// Bootstrapping: the first copy, or the repair of differing ranges.
+	Bootstrapping State = "bootstrapping"
+	// ResyncNeeded: a difference is known and its repair has not begun.
+	ResyncNeeded State = "resync-needed"
+	// Stale: the hub is reachable, but the exporter is silent.
+	Stale State = "stale"
+	// Disconnected: the edge does not reach the hub, or does not report.
+	Disconnected State = "disconnected"
+	// Halted: the edge cannot apply; Reason says why and what to try.
+	Halted State = "halted"
+)
+
+// Edge is the report of one edge.
+type Edge struct {
+	Format   int    `json:"format"`
+	Name     string `json:"name"`
+	Source   string `json:"source"`
+	Channel  string `json:"channel"`
+	Instance string `json:"instance"`
+	Version  string `json:"version"`
+
+	State  State  `json:"state"`
+	Reason string `json:"reason,omitempty"`
+	Try    string `json:"try,omitempty"`
+
+	Lineage          change.Lineage `json:"lineage"`
+	AppliedRevision  int64          `json:"appliedRevision"`
+	ReceivedRevision int64          `json:"receivedRevision"`
+	SourceRevision   int64          `json:"sourceRevision"` // newest the edge has heard of
+	VerifiedRevision int64          `json:"verifiedRevision"`
+	LagSeconds       float64        `json:"lagSeconds"`
+	PendingChanges   int            `json:"pendingChangesets"`
+	PendingBytes     int64          `json:"pendingBytes"`
+	Consistent       bool           `json:"consistent"`
+
+	Keys   uint64 `json:"keys"`
+	Digest string `json:"digest"`
+	Tier   string `json:"tier"`
+
+	Gaps       int64 `json:"gaps"`
+	Resyncs    int64 `json:"resyncs"`
+	Torn       int64 `json:"torn"`
+	Replayed   int64 `json:"replayed"`
+	Mismatches int64 `json:"mismatches"`
+
+	RangesLeft int   `json:"rangesLeft"`
+	BytesLeft  int64 `json:"bytesLeft"`
+
+	Heartbeat time.Time `json:"heartbeat"` // when the newest heartbeat was sent
+	Reported  time.Time `json:"reported"`
+}
+
+// Exporter is the report of the active exporter of a source.
+type Exporter struct {
+	Format   int       `json:"format"`
+	Source   string    `json:"source"`
+	Instance string    `json:"instance"`
+	Version  string    `json:"version"`
+	Role     string    `json:"role"` // active or standby
+	Reported time.Time `json:"reported"`
+	Interval float64   `json:"heartbeatSeconds"`
+
+	SourceRevision int64     `json:"sourceRevision"`
+	Channels       []Channel `json:"channels"`
+	Reason         string    `json:"reason,omitempty"`
+}
+
+// Channel is one channel as its exporter sees it.
+type Channel struct {
+	Name     string         `json:"name"`
+	Lineage  change.Lineage `json:"lineage"`
+	Revision int64          `json:"revision"` // newest revision published
+	Changed  int64          `json:"changed"`  // newest revision that changed a key
+	Keys     uint64         `json:"keys"`
+	Bytes    uint64         `json:"bytes"`
+	Digest   string         `json:"digest"`
+	Policy   string         `json:"policy"`
+	Resets   int64          `json:"resets"`
+	Reason   string         `json:"reason,omitempty"`
+}
