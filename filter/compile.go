@@ -1,0 +1,95 @@
+package filter
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/syncer-io/syncer/replicator/change"
+)
+
+// Compile turns a policy into its selection. A policy that cannot be mapped
+// one to one is refused with every problem it has, at its place in the file
+// when the policy was loaded from one; the class is fault.Usage.
+func Compile(p Policy) (*Selection, error) {
+	if err := p.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Selection{name: p.Name}
+	for i, r := range p.Rules {
+		s.bySource = append(s.bySource, r.ranges(p.ruleName(i))...)
+	}
+	s.byTarget = slices.Clone(s.bySource)
+	sortBy(s.bySource, sourceOf)
+	sortBy(s.byTarget, deliveredOf)
+	s.sources = merge(s.bySource, sourceOf)
+	s.delivered = merge(s.byTarget, deliveredOf)
+	s.digest = digest(s.bySource)
+	return s, nil
+}
+
+// ranges are the pieces of the rule's prefix that remain once everything that
+// must stay behind is cut out.
+func (r Rule) ranges(name string) []RuleRange {
+	from, to := []byte(r.Prefix), []byte(r.target())
+	left := []change.Range{change.PrefixRange(from)}
+	for _, cut := range r.cuts() {
+		left = subtract(left, cut)
+	}
+	out := make([]RuleRange, 0, len(left))
+	for _, piece := range left {
+		out = append(out, RuleRange{
+			Rule:         name,
+			Source:       piece,
+			Delivered:    swapRange(piece, from, to),
+			SourcePrefix: from,
+			TargetPrefix: to,
+		})
+	}
+	return out
+}
+
+// cuts are the source ranges that the rule leaves out: its excludes, syncer's
+// own prefix on either side, and the empty key, which etcd cannot hold.
+func (r Rule) cuts() []change.Range {
+	from, to := []byte(r.Prefix), []byte(r.target())
+	own := change.PrefixRange([]byte(OwnPrefix))
+	empty := change.Range{Hi: []byte{0}}
+	cuts := []change.Range{own, empty}
+	for _, reserved := range []change.Range{own, empty} {
+		if part := reserved.Intersect(change.PrefixRange(to)); !part.Empty() {
+			cuts = append(cuts, swapRange(part, to, from))
+		}
+	}
+	for _, e := range r.Exclude {
+		cuts = append(cuts, change.PrefixRange([]byte(e)))
+	}
+	return cuts
+}
+
+func subtract(from []change.Range, cut change.Range) []change.Range {
+	var out []change.Range
+	for _, r := range from {
+		out = append(out, r.Subtract(cut)...)
+	}
+	return out
+}
+
+func sortBy(ranges []RuleRange, side func(RuleRange) change.Range) {
+	slices.SortFunc(ranges, func(a, b RuleRange) int {
+		return bytes.Compare(side(a).Lo, side(b).Lo)
+	})
+}
+
+// merge joins adjacent ranges of a sorted list.
+func merge(ranges []RuleRange, side func(RuleRange) change.Range) []change.Range {
+	var out []change.Range
+	for _, rr := range ranges {
+		r := side(rr)
+		if n := len(out); n > 0 && len(out[n-1].Hi) != 0 && bytes.Equal(out[n-1].Hi, r.Lo) {
+			out[n-1].Hi = r.Hi
+			continue
+		}
+		out = append(out, r)
+	}
+	return out
+}

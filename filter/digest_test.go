@@ -1,0 +1,104 @@
+package filter
+
+import (
+	"slices"
+	"strconv"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func policyOf(rules ...Rule) Policy {
+	return Policy{APIVersion: APIVersion, Kind: KindPolicy, Name: "p", Rules: rules}
+}
+
+func to(prefix string) *string { return &prefix }
+
+// TestDigestIsFrozen fails when the way the digest is computed changes: edges
+// compare it with one that an older version wrote.
+func TestDigestIsFrozen(t *testing.T) {
+	s := compiled(t, policyOf(
+		Rule{Prefix: "/flags/", Exclude: []string{"/flags/private/"}, TargetPrefix: to("/edge/flags/")},
+		Rule{Prefix: "/limits/"},
+	))
+	const want = "ce2b563cee10f1f090cab41f2700f52c"
+	if s.Digest() != want {
+		t.Errorf("digest %s, want %s", s.Digest(), want)
+	}
+}
+
+func TestDigestSeesTheMappingOnly(t *testing.T) {
+	flags := Rule{Name: "flags", Prefix: "/flags/", Exclude: []string{"/flags/a/", "/flags/b/"}}
+	for name, same := range map[string][2]Policy{
+		"rule names":             {policyOf(flags), policyOf(Rule{Prefix: "/flags/", Exclude: flags.Exclude})},
+		"order of rules":         {policyOf(flags, Rule{Prefix: "/x"}), policyOf(Rule{Prefix: "/x"}, flags)},
+		"order of excludes":      {policyOf(flags), policyOf(Rule{Prefix: "/flags/", Exclude: []string{"/flags/b/", "/flags/a/"}})},
+		"nested excludes":        {policyOf(flags), policyOf(Rule{Prefix: "/flags/", Exclude: append(slices.Clone(flags.Exclude), "/flags/a/x")})},
+		"explicit target":        {policyOf(flags), policyOf(Rule{Prefix: "/flags/", Exclude: flags.Exclude, TargetPrefix: to("/flags/")})},
+		"explicit own prefix":    {policyOf(Rule{}), policyOf(Rule{Exclude: []string{OwnPrefix}})},
+		"policy names":           {policyOf(flags), {APIVersion: APIVersion, Kind: KindPolicy, Name: "other", Rules: []Rule{flags}}},
+		"keys outside a mapping": {policyOf(Rule{Prefix: "/", TargetPrefix: to("/t/")}), policyOf(Rule{Prefix: "/", TargetPrefix: to("/t/"), Exclude: []string{OwnPrefix}})},
+	} {
+		if compiled(t, same[0]).Digest() != compiled(t, same[1]).Digest() {
+			t.Errorf("%s change the digest", name)
+		}
+	}
+	for name, differ := range map[string][2]Policy{
+		"another prefix":  {policyOf(flags), policyOf(Rule{Prefix: "/flags"})},
+		"another target":  {policyOf(flags), policyOf(Rule{Prefix: "/flags/", Exclude: flags.Exclude, TargetPrefix: to("/f/")})},
+		"another exclude": {policyOf(flags), policyOf(Rule{Prefix: "/flags/", Exclude: []string{"/flags/a/"}})},
+		"swapped targets": {
+			policyOf(Rule{Prefix: "/a/"}, Rule{Prefix: "/b/"}),
+			policyOf(Rule{Prefix: "/a/", TargetPrefix: to("/b/")}, Rule{Prefix: "/b/", TargetPrefix: to("/a/")}),
+		},
+	} {
+		if compiled(t, differ[0]).Digest() == compiled(t, differ[1]).Digest() {
+			t.Errorf("%s keeps the digest", name)
+		}
+	}
+}
+
+// TestDigestOfAdjacentRules compares one rule with two that split it.
+func TestDigestOfAdjacentRules(t *testing.T) {
+	whole := compiled(t, policyOf(Rule{Prefix: "a"}, Rule{Prefix: "b"}))
+	moved := compiled(t, policyOf(Rule{Prefix: "a", TargetPrefix: to("xa")}, Rule{Prefix: "b", TargetPrefix: to("xb")}))
+	if n := len(whole.SourceRanges()); n != 1 {
+		t.Errorf("%d source ranges for adjacent prefixes", n)
+	}
+	if whole.Digest() == moved.Digest() {
+		t.Error("a moved mapping keeps the digest")
+	}
+	if n := len(stretches(moved.bySource)); n != 1 {
+		t.Errorf("%d stretches for one mapping", n)
+	}
+}
+
+// TestDigestsDifferWhenAKeyMapsDifferently is the other half of "if and only
+// if", on random pairs of policies.
+func TestDigestsDifferWhenAKeyMapsDifferently(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p, q := genPolicy().Draw(t, "p"), genPolicy().Draw(t, "q")
+		a, b := compiled(t, p), compiled(t, q)
+		key := genKey(p).Draw(t, "key")
+		toA, okA := a.Map(key)
+		toB, okB := b.Map(key)
+		if (okA != okB || string(toA) != string(toB)) && a.Digest() == b.Digest() {
+			t.Fatalf("%q maps to %q and %q under one digest", key, toA, toB)
+		}
+	})
+}
+
+func TestDigestIgnoresOrderAndNames(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := genPolicy().Draw(t, "policy")
+		q := p
+		q.Rules = rapid.Permutation(p.Rules).Draw(t, "order")
+		for i, r := range q.Rules {
+			q.Rules[i].Name = "renamed-" + strconv.Itoa(i)
+			q.Rules[i].Exclude = rapid.Permutation(r.Exclude).Draw(t, "excludes")
+		}
+		if compiled(t, p).Digest() != compiled(t, q).Digest() {
+			t.Fatal("the order changes the digest")
+		}
+	})
+}

@@ -1,0 +1,61 @@
+package strictyaml
+
+import (
+	"fmt"
+	"strings"
+)
+
+// suggest is a hint for a word that is not among the known ones, and the known
+// word it guesses, or "" when none is near.
+func suggest(word string, known []string) (hint, guess string) {
+	if guess = nearest(word, known); guess != "" {
+		return fmt.Sprintf("did you mean %q?", guess), guess
+	}
+	return "use " + oneOf(known), ""
+}
+
+// oneOf lists the choices as "a, b or c".
+func oneOf(words []string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
+
+// nearest is the known word with the fewest typing mistakes, when there are
+// few enough of them to be mistakes, or the one that word is the start of.
+func nearest(word string, known []string) string {
+	best, bestDistance := "", len(word)/3+2
+	for _, k := range known {
+		if len(word) >= 4 && strings.HasPrefix(strings.ToLower(k), strings.ToLower(word)) {
+			return k
+		}
+		d := distance(strings.ToLower(word), strings.ToLower(k))
+		if d < bestDistance && d < len(k) {
+			best, bestDistance = k, d
+		}
+	}
+	return best
+}
+
+// distance is the Levenshtein distance of two words.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j+1]+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}

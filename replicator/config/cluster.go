@@ -1,0 +1,41 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"strings"
+)
+
+// Cluster is one end of the replication.
+type Cluster struct {
+	// Etcd is a cluster's etcd. Required.
+	Etcd Etcd `yaml:"etcd"`
+}
+
+// Etcd is how to reach an etcd cluster.
+type Etcd struct {
+	// Endpoints are URLs of its members, http or https, with a port. At least
+	// one is required, and all have the same scheme.
+	Endpoints []string `yaml:"endpoints"`
+	// TLS is how to trust https endpoints, which need it; {} trusts the roots
+	// of the system. Default none.
+	TLS *TLS `yaml:"tls"`
+	// User is the name for etcd's authentication. Default none.
+	User string `yaml:"user"`
+	// PasswordFile is a file with the password of User; a line break at its
+	// end is ignored. Required with User.
+	PasswordFile string `yaml:"passwordFile"`
+}
+
+// Password reads the password file; it is "" when there is none. The file is
+// read at every call, so a changed password is found by reconnecting.
+func (e Etcd) Password() (string, error) {
+	if e.PasswordFile == "" {
+		return "", nil
+	}
+	b, err := os.ReadFile(e.PasswordFile)
+	if err != nil {
+		return "", fmt.Errorf("reading the password of etcd user %q: %w", e.User, err)
+	}
+	return strings.TrimRight(string(b), "\r\n"), nil
+}
