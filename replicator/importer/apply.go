@@ -35,6 +35,7 @@ type Target interface {
 	Split(changes []change.Change) [][]change.Change
 	Scan(ctx context.Context, ranges []change.Range, fn func([]change.KV) error) (int64, error)
 	Replace(ctx context.Context, c target.Chunk) (target.Replaced, error)
+	Audit(ctx context.Context, ranges []change.Range, since int64, ours func(int64) bool) (target.Audit, error)
 	Tier() string
 }
 
@@ -48,6 +49,7 @@ type applier struct {
 	policy string
 
 	cursor   target.Cursor // as the target holds it
+	modRev   int64         // at which the target holds it
 	position int64         // no change at or below it is missing; at least cursor.Revision
 	chain    change.Hash   // newest frame that is applied completely, or pending
 	seq      uint64        // its sequence
@@ -61,8 +63,9 @@ type applier struct {
 	sent    time.Time
 	wrote   time.Time // when the cursor was last written or read
 
-	repair repair
-	writes *errgroup.Group // chunks that are being written
+	repair  repair
+	writes  *errgroup.Group // chunks that are being written
+	auditor auditor
 }
 
 // run applies until something fails. With drain it returns nil when the inbox
@@ -331,13 +334,16 @@ func (a *applier) commit(ctx context.Context, changes []change.Change, cursor ta
 	if err := a.barrier(); err != nil {
 		return err
 	}
-	err := a.patiently(ctx, func() error {
-		_, err := a.target.Commit(ctx, target.Tx{Changes: changes, Cursor: &cursor})
+	var rev int64
+	err := a.patiently(ctx, func() (err error) {
+		rev, err = a.target.Commit(ctx, target.Tx{Changes: changes, Cursor: &cursor})
 		return err
 	})
 	if err != nil {
 		return err
 	}
+	a.modRev = rev
+	a.auditor.wrote(rev)
 	for _, c := range changes {
 		if c.Op == change.Put {
 			a.table.Put(c.Key, c.Value)

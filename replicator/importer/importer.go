@@ -51,9 +51,10 @@ type Importer struct {
 	target *target.Target
 	ranges []change.Range // those of target
 
-	table *digest.Table
-	at    target.Cursor // the cursor that table belongs to
-	stale atomic.Bool   // table may not be what the target holds
+	table   *digest.Table
+	auditor auditor
+	modRev  int64       // of the cursor that table belongs to
+	stale   atomic.Bool // table may not be what the target holds
 }
 
 // New makes an importer over a hub connection, which stays the caller's and
@@ -213,6 +214,7 @@ func (im *Importer) fatal(err error) bool {
 func (im *Importer) explain(err error) {
 	var f *fault.Error
 	var moved *target.Moved
+	var large *target.TooLarge
 	switch {
 	case errors.Is(err, ErrGap):
 		im.view.gap()
@@ -224,7 +226,7 @@ func (im *Importer) explain(err error) {
 		im.view.trouble(partPair, err)
 	case errors.Is(err, jetstream.ErrFeedEnded), errors.Is(err, jetstream.ErrNoExporter):
 		im.logger.Info("attaching again", "cause", err.Error())
-	case dial.Retryable(err):
+	case dial.Retryable(err), errors.As(err, &large):
 		im.view.trouble(partTarget, err)
 	default:
 		im.logger.Warn("attaching again", "cause", err.Error())
@@ -235,15 +237,16 @@ func (im *Importer) explain(err error) {
 // and knows the digest of what the target holds.
 func (im *Importer) prepare(ctx context.Context, p profile) (*applier, error) {
 	a := &applier{im: im, ranges: p.Ranges, policy: p.Policy, wrote: time.Now()}
-	cursor, err := im.claim(ctx, p)
+	cursor, modRev, err := im.claim(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	a.target, a.cursor, a.position = im.target, cursor, cursor.Revision
+	a.target, a.cursor, a.modRev, a.position = im.target, cursor, modRev, cursor.Revision
+	a.auditor = im.auditor
 	a.chain, a.seq = a.cursorChain(), cursor.Seq
 	a.seen = a.chain
 	a.next = im.inbox.First()
-	if im.table == nil || im.stale.Load() || !sameWrite(im.at, cursor) {
+	if im.table == nil || im.stale.Load() || im.modRev != modRev {
 		if err := a.rescan(ctx); err != nil {
 			return nil, err
 		}
@@ -257,44 +260,37 @@ func (im *Importer) prepare(ctx context.Context, p profile) (*applier, error) {
 	return a, nil
 }
 
-func sameWrite(a, b target.Cursor) bool {
-	return a.Lineage == b.Lineage && a.Revision == b.Revision && a.Updated.Equal(b.Updated)
-}
-
 // release keeps what the next session can use of an applier.
 func (im *Importer) release(a *applier) {
-	im.table, im.at = a.table, a.cursor
+	im.table, im.auditor, im.modRev = a.table, a.auditor, a.modRev
 }
 
 // claim opens the target for the profile's ranges and takes its cursor over,
 // or, when that is done already, reads it.
-func (im *Importer) claim(ctx context.Context, p profile) (target.Cursor, error) {
-	if im.target != nil && sameRanges(im.ranges, p.Ranges) {
-		cursor, _, _, err := im.target.Load(ctx)
-		return cursor, err
-	}
+func (im *Importer) claim(ctx context.Context, p profile) (target.Cursor, int64, error) {
 	if im.target != nil {
-		if _, _, _, err := im.target.Load(ctx); err != nil {
-			return target.Cursor{}, err
+		cursor, _, modRev, err := im.target.Load(ctx)
+		if err != nil || sameRanges(im.ranges, p.Ranges) {
+			return cursor, modRev, err
 		}
 	}
 	key := target.CursorKey{Source: im.cfg.Source, Channel: im.cfg.Channel}
 	t, err := target.Open(ctx, im.etcd, key, im.logger, target.WithRanges(p.Ranges), target.WithLimits(im.limits))
 	if err != nil {
-		return target.Cursor{}, err
+		return target.Cursor{}, 0, err
 	}
-	cursor, _, err := t.Claim(ctx, im.cfg.Instance, func(c target.Cursor, found bool) (target.Cursor, error) {
+	cursor, modRev, err := t.Claim(ctx, im.cfg.Instance, func(c target.Cursor, found bool) (target.Cursor, error) {
 		if !found {
 			im.logger.Info("the target has no cursor: everything is compared")
 		}
 		return c, nil
 	})
 	if err != nil {
-		return target.Cursor{}, fmt.Errorf("claim the target: %w", err)
+		return target.Cursor{}, 0, fmt.Errorf("claim the target: %w", err)
 	}
 	im.target, im.ranges, im.limits = t, p.Ranges, t.Limits()
 	im.stale.Store(true)
-	return cursor, nil
+	return cursor, modRev, nil
 }
 
 func sameRanges(a, b []change.Range) bool {

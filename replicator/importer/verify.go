@@ -28,6 +28,9 @@ func (a *applier) heartbeat(ctx context.Context, f taken, s change.State) error 
 	if err := a.check(ctx); err != nil {
 		return err
 	}
+	if err := a.audit(ctx); err != nil {
+		return err
+	}
 	return a.compare(ctx, f, s)
 }
 
@@ -86,40 +89,52 @@ func (a *applier) compare(ctx context.Context, f taken, s change.State) error {
 		return err
 	}
 	want := digest.Digest{Count: s.Count, Sum: s.Sum}
-	if a.table.Digest() == want {
-		return a.equal(ctx, f)
-	}
-	if a.cursor.Consistent {
-		a.im.view.mismatched()
+	equal := a.table.Digest() == want
+	switch {
+	case equal && a.cursor.Consistent:
+		a.proven(f)
+		return nil
+	case equal:
+		return a.confirm(ctx, f, want)
+	case a.cursor.Consistent:
 		a.im.logger.Warn("the digest does not match, reading the target again",
 			"revision", f.Last, "keys", a.table.Digest().Count, "want", s.Count)
-		if err := a.setConsistent(ctx, false); err != nil {
-			return err
-		}
-		if err := a.rescan(ctx); err != nil {
-			return err
-		}
-		if a.table.Digest() == want {
-			return a.equal(ctx, f)
-		}
-		a.repair.begin("the digest does not match at revision " + fmt.Sprint(f.Last))
+		return a.doubt(ctx, f, want, fmt.Sprintf("the digest did not match at revision %d", f.Last))
+	default:
+		a.repair.beat(a)
 		return nil
 	}
-	a.repair.beat(a)
+}
+
+// doubt takes the claim of equality back and reads the target itself.
+func (a *applier) doubt(ctx context.Context, f taken, want digest.Digest, reason string) error {
+	a.im.view.mismatched()
+	if err := a.setConsistent(ctx, false); err != nil {
+		return err
+	}
+	a.repair.begin(reason)
+	return a.confirm(ctx, f, want)
+}
+
+// confirm reads the target before it is called equal: the table knows what was
+// written, not what somebody else wrote meanwhile.
+func (a *applier) confirm(ctx context.Context, f taken, want digest.Digest) error {
+	if err := a.rescan(ctx); err != nil {
+		return err
+	}
+	if a.table.Digest() != want {
+		a.repair.beat(a)
+		return nil
+	}
+	if err := a.setConsistent(ctx, true); err != nil {
+		return err
+	}
+	a.repair.stop()
+	a.proven(f)
 	return nil
 }
 
-// equal notes that the target's selection is the source's at the revision.
-func (a *applier) equal(ctx context.Context, f taken) error {
-	if !a.cursor.Consistent {
-		if err := a.setConsistent(ctx, true); err != nil {
-			return err
-		}
-	}
-	a.repair.stop()
-	a.im.view.verified(f.Last, a.table.Digest())
-	return nil
-}
+func (a *applier) proven(f taken) { a.im.view.verified(f.Last, a.table.Digest()) }
 
 func (a *applier) setConsistent(ctx context.Context, consistent bool) error {
 	cursor := a.cursor
@@ -137,12 +152,13 @@ func (a *applier) rescan(ctx context.Context) error {
 	table := digest.NewTable()
 	err := a.patiently(ctx, func() error {
 		table = digest.NewTable()
-		_, err := a.target.Scan(ctx, a.ranges, func(kvs []change.KV) error {
+		rev, err := a.target.Scan(ctx, a.ranges, func(kvs []change.KV) error {
 			for _, kv := range kvs {
 				table.Put(kv.Key, kv.Value)
 			}
 			return nil
 		})
+		a.auditor.read(rev)
 		return err
 	})
 	if err != nil {

@@ -1,0 +1,77 @@
+package importer
+
+import (
+	"context"
+	"time"
+)
+
+// auditShare bounds what audits cost: the pause after one is so many times
+// what it took.
+const auditShare = 50
+
+// auditor remembers what was written since the target was last looked through,
+// so that what somebody else wrote stands out.
+type auditor struct {
+	since int64 // everything at or below it was looked at
+	own   map[int64]struct{}
+	pause time.Time // no audit before it
+}
+
+func (d *auditor) wrote(revision int64) {
+	if d.own == nil {
+		d.own = make(map[int64]struct{})
+	}
+	d.own[revision] = struct{}{}
+}
+
+// read notes that all of the target was read at a revision.
+func (d *auditor) read(revision int64) {
+	d.since = revision
+	for r := range d.own {
+		if r <= revision {
+			delete(d.own, r)
+		}
+	}
+}
+
+func (d *auditor) ours(revision int64) bool {
+	_, ok := d.own[revision]
+	return ok
+}
+
+// audit looks for local writes in the selection. What it finds makes the next
+// comparison read the target itself.
+func (a *applier) audit(ctx context.Context) error {
+	if !a.cursor.Consistent || time.Now().Before(a.auditor.pause) {
+		return nil
+	}
+	if err := a.barrier(); err != nil {
+		return err
+	}
+	began := time.Now()
+	foreign := false
+	err := a.patiently(ctx, func() error {
+		found, err := a.target.Audit(ctx, a.ranges, a.auditor.since, a.auditor.ours)
+		if err != nil {
+			return err
+		}
+		foreign = found.Foreign != nil || found.Count != a.table.Digest().Count
+		if foreign {
+			a.im.logger.Warn("somebody else wrote to the selection at the target",
+				"key", string(found.Foreign), "keys", found.Count, "want", a.table.Digest().Count)
+		} else {
+			a.auditor.read(found.Revision)
+		}
+		return nil
+	})
+	a.auditor.pause = time.Now().Add(auditShare * time.Since(began))
+	if err != nil || !foreign {
+		return err
+	}
+	a.im.view.mismatched()
+	if err := a.setConsistent(ctx, false); err != nil {
+		return err
+	}
+	a.repair.begin("somebody else wrote to the selection at the target")
+	return a.rescan(ctx)
+}
