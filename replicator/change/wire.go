@@ -9,7 +9,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// shape is what a message of frame.proto may hold. A field outside it, a field
+// shape is what a message of frame.proto holds. A field outside it, a field
 // of another wire type and a second one of a field that is not repeated are
 // refused: a reader that guesses would apply something nobody wrote.
 type shape struct {
@@ -20,7 +20,7 @@ type shape struct {
 	required fields // written even when they are zero
 }
 
-// fields is a set of field numbers below 32.
+// fields is a set of field numbers below 32; larger ones are in no set.
 type fields uint32
 
 func setOf(nums ...protowire.Number) fields {
@@ -31,7 +31,7 @@ func setOf(nums ...protowire.Number) fields {
 	return f
 }
 
-func (f fields) has(num protowire.Number) bool { return num < 32 && f&(1<<num) != 0 }
+func (f fields) has(num protowire.Number) bool { return f&(1<<num) != 0 }
 
 // value is one field as it stands on the wire.
 type value struct {

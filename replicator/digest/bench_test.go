@@ -29,8 +29,7 @@ func BenchmarkTablePut(b *testing.B) {
 	}
 }
 
-// From items that are known to a page that is ready to be sent.
-// Writing the keys themselves is about half of it.
+// From items whose hashes are known to a page that is ready to be sent.
 func BenchmarkPage100000(b *testing.B) {
 	b.ReportAllocs()
 	size := 0
