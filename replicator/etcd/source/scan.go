@@ -1,0 +1,122 @@
+package source
+
+import (
+	"context"
+	"errors"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/syncer-io/syncer/replicator/change"
+)
+
+// Limits of one page, where the server cannot stream.
+const (
+	pageKeys  = 10_000
+	pageBytes = 8 << 20
+)
+
+// Scan reads the complete content of r in key order and hands it to fn in
+// parts, which fn may keep. The parts may come from different revisions: every
+// key is shown as it was at some revision from first to last, and a key that
+// existed throughout is not left out. Compaction never fails a scan.
+//
+// Memory is bounded by a few parts of the server's choosing, about its request
+// limit each. The error of fn is returned as it is.
+func (s *Source) Scan(ctx context.Context, r change.Range, fn func([]Item) error) (first, last int64, err error) {
+	sc := &scan{source: s, fn: fn, rest: r, pace: pace{limit: 256, max: pageKeys, target: pageBytes}}
+	// A stream that breaks does not say which revision it showed: it is not
+	// below what was read before it began, and not above what follows it.
+	if sc.floor, err = s.Current(ctx); err != nil {
+		return 0, 0, err
+	}
+	waits := s.patience()
+	for done := false; !done; {
+		before := sc.rest.Lo
+		done, err = sc.piece(ctx)
+		if string(before) != string(sc.rest.Lo) {
+			waits.reset()
+		}
+		var stop *fnError
+		if errors.As(err, &stop) {
+			return 0, 0, stop.error
+		}
+		if err == nil {
+			continue
+		}
+		if err := waits.wait(ctx, err); err != nil {
+			return 0, 0, s.explain(err, "scanning", r)
+		}
+	}
+	return sc.first, sc.last, nil
+}
+
+// scan is a walk through a range.
+type scan struct {
+	source *Source
+	fn     func([]Item) error
+	rest   change.Range // what is still to read
+	pace   pace
+
+	floor       int64
+	unstreamed  bool // the server has no RangeStream
+	paged       bool // compaction broke the last stream: one page comes next, which it cannot break
+	torn        bool // a stream broke after it had shown something
+	first, last int64
+}
+
+// piece reads on from where the walk stands: all of the rest in a stream, or
+// one page of it.
+func (sc *scan) piece(ctx context.Context) (done bool, err error) {
+	if sc.paged || sc.unstreamed {
+		return sc.page(ctx)
+	}
+	shown := false
+	rev, err := sc.source.stream(ctx, sc.rest, func(items []Item) error {
+		shown = shown || len(items) > 0
+		return sc.show(items)
+	})
+	switch {
+	case err == nil:
+		sc.at(rev)
+		return true, nil
+	case unstreamable(err):
+		sc.unstreamed, err = true, nil
+	case compacted(err):
+		sc.paged, err = true, nil
+	}
+	sc.torn = sc.torn || shown
+	return false, err
+}
+
+func (sc *scan) page(ctx context.Context) (done bool, err error) {
+	items, rev, more, err := sc.source.page(ctx, sc.rest, clientv3.WithLimit(int64(sc.pace.limit)))
+	if err != nil {
+		return false, err
+	}
+	sc.paged = false
+	sc.pace.seen(items)
+	if err := sc.show(items); err != nil {
+		return false, &fnError{err}
+	}
+	sc.at(rev)
+	return !more, nil
+}
+
+func (sc *scan) show(items []Item) error {
+	if len(items) == 0 {
+		return nil
+	}
+	sc.rest = after(sc.rest, items[len(items)-1].Key)
+	return sc.fn(items)
+}
+
+// at notes the revision of a piece that ended well.
+func (sc *scan) at(rev int64) {
+	if sc.first == 0 {
+		sc.first = rev
+		if sc.torn {
+			sc.first = sc.floor
+		}
+	}
+	sc.last = max(sc.last, rev)
+}

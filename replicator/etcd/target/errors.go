@@ -1,0 +1,77 @@
+package target
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/syncer-io/syncer/replicator/fault"
+)
+
+// Errors of Commit besides the types below.
+var (
+	// ErrOutcomeUnknown: the context ended before it was known whether the
+	// transaction took effect. Load finds it out.
+	ErrOutcomeUnknown = errors.New("it is not known whether the transaction took effect")
+	// ErrNotLoaded: Commit was called before Load or Claim, or before Load
+	// after ErrOutcomeUnknown.
+	ErrNotLoaded = errors.New("the cursor is not loaded")
+)
+
+// errTouched says that a key in a guarded range was written after it was
+// listed.
+var errTouched = errors.New("a local write came in between")
+
+// Fenced says that another writer claimed the cursor. Whoever gets it stops.
+type Fenced struct {
+	By     string // the owner that the cursor names
+	Cursor Cursor
+}
+
+func (f *Fenced) Error() string {
+	return fmt.Sprintf("fenced by %q, which stands at %s", f.By, f.Cursor.Position())
+}
+
+// Moved says that the cursor is neither what we wrote last nor written by
+// another writer after it: the target was restored or wiped.
+type Moved struct {
+	Found  bool
+	Cursor Cursor // what stands there, if Found
+	ModRev int64
+}
+
+func (m *Moved) Error() string {
+	if !m.Found {
+		return "the cursor is gone: the target was wiped or replaced"
+	}
+	return fmt.Sprintf("the cursor went back to %s: the target was restored", m.Cursor.Position())
+}
+
+// TooLarge says that a transaction does not fit into etcd's limits, not even
+// with its deletes drawn together.
+type TooLarge struct {
+	Bytes int // of the request
+	Limit int
+	Ops   int // changes in it
+}
+
+func (e *TooLarge) Error() string {
+	return fmt.Sprintf("a transaction of %d changes needs %d bytes, and etcd takes %d", e.Ops, e.Bytes, e.Limit)
+}
+
+// lost is the error for a cursor that is not the one we insist on.
+func (t *Target) lost(now state) error {
+	ours := now.found() && now.rec.Session == t.session
+	if !now.found() || ours || now.modRev < t.guard.modRev {
+		return fault.New(fault.Safety, "nothing by hand: the channel is compared with the source and repaired",
+			"target cursor %s: %w", t.key, &Moved{Found: now.found(), Cursor: now.rec.Cursor, ModRev: now.modRev})
+	}
+	return fault.New(fault.Safety, "stop one of the two importers of this edge; a copied machine needs its own pairing",
+		"target cursor %s: %w", t.key, &Fenced{By: now.rec.Owner, Cursor: now.rec.Cursor})
+}
+
+// overtaken reports whether err says that the cursor changed under us.
+func overtaken(err error) bool {
+	var f *Fenced
+	var m *Moved
+	return errors.As(err, &f) || errors.As(err, &m)
+}
