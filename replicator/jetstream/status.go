@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -26,8 +27,11 @@ func PutStatus(nc *nats.Conn, source, who string, report any) error {
 	return nil
 }
 
-// Statuses is the newest report of everybody of a source.
+// Statuses is the newest report of everybody of a source. Its times are the
+// hub's: Reported is when the hub got a report, not what the sender's clock
+// said, which at an edge may be far off.
 type Statuses struct {
+	Now      time.Time
 	Exporter *status.Exporter
 	Edges    map[string]status.Edge
 }
@@ -35,7 +39,7 @@ type Statuses struct {
 // ReadStatuses reads the newest reports, those of all edges and of the
 // exporter. An absent report is absent, never an empty one.
 func ReadStatuses(ctx context.Context, nc *nats.Conn, source string) (Statuses, error) {
-	out := Statuses{Edges: map[string]status.Edge{}}
+	out := Statuses{Now: time.Now(), Edges: map[string]status.Edge{}}
 	js, err := jetstream.New(nc)
 	if err != nil {
 		return out, fmt.Errorf("open JetStream: %w", err)
@@ -50,6 +54,9 @@ func ReadStatuses(ctx context.Context, nc *nats.Conn, source string) (Statuses, 
 	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(StatusSubject(source, "*")))
 	if err != nil {
 		return out, fmt.Errorf("read stream %s: %w", StatusStream(source), err)
+	}
+	if !info.TimeStamp.IsZero() {
+		out.Now = info.TimeStamp
 	}
 	for subject := range info.State.Subjects {
 		if err := readStatus(ctx, stream, subject, &out); err != nil {
@@ -71,10 +78,11 @@ func readStatus(ctx context.Context, stream jetstream.Stream, subject string, ou
 	if who == ExporterName {
 		out.Exporter = new(status.Exporter)
 		err = json.Unmarshal(raw.Data, out.Exporter)
+		out.Exporter.Reported = raw.Time
 	} else {
 		var e status.Edge
 		err = json.Unmarshal(raw.Data, &e)
-		e.Name = who // the subject is what the hub vouches for
+		e.Name, e.Reported = who, raw.Time // what the hub vouches for
 		out.Edges[who] = e
 	}
 	if err != nil {

@@ -1,0 +1,74 @@
+# `make help` lists the targets. Only Go is needed; tools are pinned in go.mod
+# and .tools/go.mod and are built on first use.
+
+GO           ?= go
+VERSION      ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+PACKAGES     ?= ./...
+TEST_TIMEOUT ?= 15m
+RACE_TIMEOUT ?= 30m
+FUZZTIME     ?= 20s
+FAULT        ?= Fault
+FAULT_PKGS   ?= ./cmd/syncer/...
+FAULT_TIME   ?= 30m
+BENCH_OUT    ?= docs/benchmarks.md
+
+# Linters have their own module file, so that what they require does not decide
+# the versions that syncer is built with.
+GOLANGCI = $(GO) tool -modfile=.tools/go.mod golangci-lint
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## See it work: two embedded etcds, an embedded hub, a link that drops
+	$(GO) run ./cmd/syncer-demo
+
+.PHONY: build
+build: ## Build static binaries into bin/
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/...
+
+.PHONY: test
+test: ## Vet and test everything that a fresh machine with Go can test
+	$(GO) vet $(PACKAGES)
+	$(GO) test -timeout $(TEST_TIMEOUT) $(PACKAGES)
+
+.PHONY: race
+race: ## Test with the race detector (needs a C compiler)
+	$(GO) test -race -timeout $(RACE_TIMEOUT) $(PACKAGES)
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for FUZZTIME (20s)
+	@set -e; for f in $$(grep -rEo --include='*_test.go' '^func Fuzz[[:alnum:]_]+' . | sed 's|/[^/]*:func |:|'); do \
+		echo "$${f#*:} in $${f%%:*} for $(FUZZTIME)"; \
+		$(GO) test -run '^$$' -fuzz "^$${f#*:}\$$" -fuzztime $(FUZZTIME) "$${f%%:*}"; \
+	done
+
+.PHONY: fault
+fault: ## Kill, cut, roll back and purge the real binaries (long)
+	$(GO) test -tags fault -count=1 -v -run '$(FAULT)' -timeout $(FAULT_TIME) $(FAULT_PKGS)
+
+.PHONY: bench
+bench: ## Measure syncer and etcdctl make-mirror side by side into BENCH_OUT
+	$(GO) run ./replicator/bench -out $(BENCH_OUT)
+
+.PHONY: lint
+lint: ## Run the linters of .golangci.yml
+	$(GOLANGCI) run $(PACKAGES)
+
+.PHONY: fmt
+fmt: ## Format all Go files
+	$(GOLANGCI) fmt
+
+.PHONY: tools
+tools: ## Build the pinned tools ahead of their first use
+	$(GO) tool etcdctl version
+	$(GOLANGCI) version
+
+.PHONY: verify
+verify: lint test race ## Everything a change must pass, and that nothing is left to tidy
+	$(GOLANGCI) fmt --diff
+	$(GO) mod tidy -diff
+	$(GO) mod verify

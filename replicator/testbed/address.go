@@ -1,0 +1,42 @@
+package testbed
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+)
+
+// Addresses are drawn below the range from which systems take the ports of
+// outgoing connections. Inside it, a client that redials a stopped server can
+// be given the server's own port and end up connected to itself.
+const (
+	lowestPort  = 10240
+	highestPort = 32000
+	portTries   = 200
+)
+
+// FreeAddress is a loopback host:port on which nothing listens. It is not
+// reserved: whoever listens first has it.
+func FreeAddress() (string, error) {
+	var errs []error
+	for range portTries {
+		l, err := listenSomewhere()
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		addr := l.Addr().String()
+		if err := l.Close(); err != nil {
+			return "", fmt.Errorf("release %s: %w", addr, err)
+		}
+		return addr, nil
+	}
+	return "", fmt.Errorf("find a free loopback port: %w", errors.Join(errs...))
+}
+
+// listenSomewhere listens on a random loopback port.
+func listenSomewhere() (net.Listener, error) {
+	port := lowestPort + rand.IntN(highestPort-lowestPort)
+	return net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+}
