@@ -69,17 +69,29 @@ func (c *channel) resumeAt(ctx context.Context, req *jetstream.AttachRequest, sh
 		return 0, "the policy has changed", nil
 	case req.Head.Hash == shown.head.Hash:
 		return shown.seq + 1, "", nil
-	case next != 0:
-		return next, "", nil
 	}
-	m, found, err := c.log.At(ctx, req.Seq)
+	at := req.Seq
+	if next != 0 {
+		at = next
+	}
+	m, found, err := c.log.At(ctx, at)
 	if err != nil {
 		return 0, "", err
 	}
-	if found && m.Subject == jetstream.LogSubject(c.chain.source, c.name) && change.HashOf(m.Data) == req.Head.Hash {
+	switch held := found && m.Subject == jetstream.LogSubject(c.chain.source, c.name); {
+	case held && next != 0 && follows(m.Data, req.Head.Hash):
+		return next, "", nil
+	case held && next == 0 && change.HashOf(m.Data) == req.Head.Hash:
 		return req.Seq + 1, "", nil
 	}
-	return 0, fmt.Sprintf("the stream no longer holds the frame that the edge stands at (%v)", req.Head.Position), nil
+	return 0, fmt.Sprintf("the stream no longer holds what follows the edge's position (%v)", req.Head.Position), nil
+}
+
+// follows reports whether a message is the frame behind head. What was
+// published may be gone since: purged, or lost by a hub that was set back.
+func follows(message []byte, head change.Hash) bool {
+	f, err := change.DecodeFrame(message)
+	return err == nil && f.PrevHash == head
 }
 
 // take handles a request in the order of the channel's frames.

@@ -75,13 +75,15 @@ type published struct {
 // followed bounds how many frames published.follows remembers.
 const followed = 4096
 
-func (c *channel) stored(head change.Head, prev change.Hash, seq uint64) {
+func (c *channel) stored(l link) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.shown.ready = true
-	c.shown.head, c.shown.seq = head, seq
-	c.shown.follows[prev] = seq
-	c.shown.order = append(c.shown.order, prev)
+	if l.whole { // nobody can begin within a frame
+		c.shown.ready = true
+		c.shown.head, c.shown.seq = l.head, l.seq
+	}
+	c.shown.follows[l.prev] = l.seq
+	c.shown.order = append(c.shown.order, l.prev)
 	if len(c.shown.order) > followed {
 		delete(c.shown.follows, c.shown.order[0])
 		c.shown.order = slices.Delete(c.shown.order, 0, 1)

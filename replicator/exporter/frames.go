@@ -26,11 +26,19 @@ type chain struct {
 	channel string
 	writer  string
 	pub     *jetstream.Publisher
-	stored  func(head change.Head, prev change.Hash, seq uint64)
+	stored  func(link)
 
 	head   change.Head // after the newest frame that was published
 	buffer []change.Changeset
 	size   int
+}
+
+// link is one message of the chain that the hub has stored.
+type link struct {
+	head  change.Head // after the message
+	prev  change.Hash // of the message before it
+	seq   uint64
+	whole bool // it ends a frame
 }
 
 // add takes a changeset into the frame that is being filled.
@@ -105,8 +113,11 @@ func (c *chain) send(ctx context.Context, subject string, f change.Frame) error 
 	if f.Part == f.Parts-1 {
 		next.Revision = f.Last
 	}
-	prev := c.head.Hash
-	err := c.pub.Publish(ctx, subject, message, func(seq uint64) { c.stored(next, prev, seq) })
+	l := link{head: next, prev: c.head.Hash, whole: f.Part == f.Parts-1}
+	err := c.pub.Publish(ctx, subject, message, func(seq uint64) {
+		l.seq = seq
+		c.stored(l)
+	})
 	if err == nil {
 		c.head = next
 	}

@@ -29,15 +29,16 @@ func (im *Importer) session(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	head := change.Head{}
+	head, policy := change.Head{}, ""
 	var a *applier
 	if known {
 		if a, err = im.drain(ctx, p); err != nil {
 			return err
 		}
 		head = change.Head{Position: change.Position{Lineage: a.cursor.Lineage, Revision: a.position}, Hash: a.seen}
+		policy = a.cursor.Policy
 	}
-	reply, err := im.attach(ctx, a, head, p.Policy)
+	reply, err := im.attach(ctx, a, head, policy)
 	if err != nil {
 		return err
 	}

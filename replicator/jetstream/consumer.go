@@ -42,7 +42,7 @@ func OpenFeed(ctx context.Context, nc *nats.Conn, source, edge string) (*Feed, e
 	}
 	consumer, err := js.Consumer(ctx, Stream(source), edge)
 	if err != nil {
-		return nil, fmt.Errorf("open consumer %s of stream %s: %w", edge, Stream(source), err)
+		return nil, fmt.Errorf("%w: open consumer %s of stream %s: %w", ErrFeedEnded, edge, Stream(source), err)
 	}
 	f := &Feed{
 		messages: make(chan jetstream.Msg, pullMessages),
@@ -55,7 +55,7 @@ func OpenFeed(ctx context.Context, nc *nats.Conn, source, edge string) (*Feed, e
 		jetstream.PullHeartbeat(pullHeartbeat),
 		jetstream.ConsumeErrHandler(f.fail))
 	if err != nil {
-		return nil, fmt.Errorf("pull from consumer %s: %w", edge, err)
+		return nil, fmt.Errorf("%w: pull from consumer %s: %w", ErrFeedEnded, edge, err)
 	}
 	return f, nil
 }

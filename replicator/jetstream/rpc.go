@@ -12,6 +12,7 @@ import (
 
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/fault"
+	"github.com/syncer-io/syncer/replicator/pairing"
 )
 
 // RPCFormat is the version of requests and replies. A side that meets another
@@ -132,6 +133,9 @@ func Serve(nc *nats.Conn, source string, handler func(edge string, req Request) 
 	closed := make(chan struct{})
 	sub, err := nc.Subscribe(RPCSubject(source, "*"), func(m *nats.Msg) {
 		edge := m.Subject[strings.LastIndexByte(m.Subject, '.')+1:]
+		if !pairing.ReplyAllowed(InboxPrefix(edge), m.Reply) {
+			return // it would have the exporter publish for it
+		}
 		reply := answer(edge, m.Data, handler)
 		reply.Format = RPCFormat
 		data, err := json.Marshal(reply)

@@ -2,6 +2,7 @@ package conn
 
 import (
 	"context"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"strings"
@@ -46,8 +47,7 @@ func (o Options) natsOptions() ([]nats.Option, error) {
 		nats.Name(o.Name),
 		nats.Timeout(o.Timeout),
 		nats.MaxReconnects(-1),
-		nats.ReconnectWait(500 * time.Millisecond),
-		nats.ReconnectJitter(o.JitterMax, o.JitterMax),
+		nats.CustomReconnectDelay(o.reconnectDelay),
 		nats.ReconnectBufSize(-1),
 		nats.PingInterval(o.PingInterval),
 		nats.MaxPingsOutstanding(2),
@@ -77,6 +77,14 @@ func (o Options) natsOptions() ([]nats.Option, error) {
 		opts = append(opts, nats.Secure(cfg))
 	}
 	return opts, nil
+}
+
+// reconnectDelay is the wait before the attempt after so many that failed. An
+// edge that lost its link for a moment is back within a second; the longer a
+// hub is away, the wider its fleet spreads.
+func (o Options) reconnectDelay(attempts int) time.Duration {
+	spread := min(time.Second<<min(max(attempts-1, 0), 10), o.JitterMax)
+	return min(100*time.Millisecond, o.JitterMax) + rand.N(spread)
 }
 
 // dialer lets the context of Connect end the first attempt, which nats.go's

@@ -37,7 +37,7 @@ type Options struct {
 
 	Timeout      time.Duration // of one connection attempt; default 5 s
 	PingInterval time.Duration // default 15 s; two lost pings end the connection
-	JitterMax    time.Duration // added to the wait between attempts; default 5 s
+	JitterMax    time.Duration // most of the random wait between attempts; default 5 s
 	Logger       *slog.Logger  // default: discard
 	Violations   *Violations   // learns what the hub refuses; may be nil
 }
