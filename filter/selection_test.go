@@ -5,8 +5,9 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/syncer-io/syncer/replicator/change"
 	"pgregory.net/rapid"
+
+	"github.com/syncer-io/syncer/replicator/change"
 )
 
 func TestMapFollowsTheRules(t *testing.T) {

@@ -250,7 +250,7 @@ func looksForeign(f io.ReaderAt, size int64) (bool, error) {
 	}
 	tree, _, err := openPages(f, size)
 	if err != nil {
-		return isStoredFreelist(f, size), nil
+		return isStoredFreelist(f, size), nil //nolint:nilerr // pages that make no sense are the finding
 	}
 	return tree.tree(tree.meta.root, 0, bounds{}, func(element) error { return nil }) == nil, nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 )
 
 // committer is what only the committing goroutine touches.
@@ -92,7 +93,7 @@ func (l *Log) commit(w work) (stored state, err error) {
 	}
 	err = storageError(err)
 	var broken *panicError
-	if errors.As(err, &broken) || errors.Is(err, bbolt.ErrInvalidMapping) {
+	if errors.As(err, &broken) || errors.Is(err, berrors.ErrInvalidMapping) {
 		err = fmt.Errorf("%w: %w", ErrFailed, err)
 	}
 	return state{}, err

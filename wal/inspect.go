@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 )
 
 // Summary is what a file says about itself.
@@ -139,7 +140,7 @@ func (a *audit) glance(f *os.File) error {
 
 func checkBolt(path string) (err error) {
 	db, err := bbolt.Open(path, 0, &bbolt.Options{ReadOnly: true, Timeout: defaultLock})
-	if errors.Is(err, bbolt.ErrTimeout) {
+	if errors.Is(err, berrors.ErrTimeout) {
 		return ErrLocked
 	}
 	if err != nil {

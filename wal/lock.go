@@ -66,7 +66,7 @@ func flock(f *os.File, how int, wait time.Duration) error {
 		case !time.Now().Before(deadline):
 			return ErrLocked
 		}
-		time.Sleep(min(lockRetry, time.Until(deadline)))
+		<-time.After(min(lockRetry, time.Until(deadline))) // flock tells nobody when it comes free
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 )
 
 // Read returns records in order, beginning with the first whose number is at
@@ -84,7 +85,7 @@ func (l *Log) inside(fn func(*bbolt.Tx) error) error {
 			return l.release(tx)
 		})
 	})
-	if errors.Is(err, bbolt.ErrDatabaseNotOpen) {
+	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
 		return fmt.Errorf("%w: %w", ErrFailed, err)
 	}
 	return err

@@ -28,11 +28,11 @@ func ParseBytes(s string) (Bytes, error) {
 		return 0, fmt.Errorf("%q is not a size like 64MiB", s)
 	}
 	n, err := strconv.ParseInt(m[1], 10, 64)
-	if unit := int64(unitOf(m[2])); err != nil || n > math.MaxInt64/unit {
+	unit := int64(unitOf(m[2]))
+	if err != nil || n > math.MaxInt64/unit {
 		return 0, fmt.Errorf("%q is too large a size", s)
-	} else {
-		return Bytes(n * unit), nil
 	}
+	return Bytes(n * unit), nil
 }
 
 func unitOf(s string) Bytes {

@@ -3,8 +3,9 @@ package strictyaml_test
 import (
 	"testing"
 
-	"github.com/syncer-io/syncer/filter/strictyaml"
 	"pgregory.net/rapid"
+
+	"github.com/syncer-io/syncer/filter/strictyaml"
 )
 
 func TestParseBytes(t *testing.T) {

@@ -22,7 +22,6 @@ var (
 		return b
 	})
 	drawKey      = rapid.SliceOfN(rapid.SampledFrom([]byte{0, '/', 'a', 'b', 0xff}), 1, 5)
-	drawRevision = rapid.OneOf(rapid.Int64Range(1, 300), rapid.Int64Range(1, math.MaxInt64))
 	drawHash     = rapid.Custom(func(t *rapid.T) (h change.Hash) {
 		if rapid.Bool().Draw(t, "chained") {
 			fill(t, h[:])

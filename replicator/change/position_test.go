@@ -18,7 +18,7 @@ func TestLineageText(t *testing.T) {
 			t.Fatalf("%s came back as %s, %v", l, got, err)
 		}
 	})
-	if change.NewLineage() == change.NewLineage() {
+	if first, second := change.NewLineage(), change.NewLineage(); first == second {
 		t.Error("two lineages are the same")
 	}
 }

@@ -6,8 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/syncer-io/syncer/filter/strictyaml"
 	"pgregory.net/rapid"
+
+	"github.com/syncer-io/syncer/filter/strictyaml"
 )
 
 func TestGoldenMarshal(t *testing.T) {

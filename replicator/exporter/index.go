@@ -11,6 +11,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/digest"
@@ -65,7 +66,7 @@ func openIndex(path string) (*index, checkpoint, error) {
 	if err == nil {
 		return x, cp, nil
 	}
-	if errors.Is(err, fs.ErrPermission) || errors.Is(err, bolt.ErrTimeout) {
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, berrors.ErrTimeout) {
 		return nil, cp, err
 	}
 	if err := os.Remove(path); err != nil {

@@ -98,7 +98,7 @@ func (r *Registry) Create(ctx context.Context, o Offer) (Token, Record, error) {
 	if err != nil {
 		return Token{}, Record{}, err
 	}
-	if _, err := r.write(ctx, rec, revision); err != nil {
+	if err := r.write(ctx, rec, revision); err != nil {
 		return Token{}, Record{}, fmt.Errorf("create pair %s: %w", o.Name, err)
 	}
 	return token, rec, nil
@@ -199,7 +199,7 @@ func (r *Registry) Remove(ctx context.Context, name string) (Record, error) {
 			return rec, r.applied(ctx, revision)
 		}
 		rec.State, rec.RemovedAt = Removed, r.now().UTC()
-		_, err = r.write(ctx, rec, revision)
+		err = r.write(ctx, rec, revision)
 		if errors.Is(err, ErrConflict) {
 			continue
 		}
@@ -212,12 +212,12 @@ func (r *Registry) Remove(ctx context.Context, name string) (Record, error) {
 
 // write sets the record if the pair still stands at revision, 0 for none, and
 // waits until the hub lets in and keeps out accordingly.
-func (r *Registry) write(ctx context.Context, rec Record, revision uint64) (uint64, error) {
+func (r *Registry) write(ctx context.Context, rec Record, revision uint64) error {
 	revision, err := r.set(ctx, rec, revision)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	return revision, r.applied(ctx, revision)
+	return r.applied(ctx, revision)
 }
 
 func (r *Registry) set(ctx context.Context, rec Record, revision uint64) (uint64, error) {

@@ -43,8 +43,8 @@ func TestRestoredSourceWentBack(t *testing.T) {
 	if err := e.Copy(testContext(t), dir); err != nil {
 		t.Fatal(err)
 	}
-	last := put(t, e.Client(), "a", "2")
-	last = put(t, e.Client(), "a", "3")
+	put(t, e.Client(), "a", "2")
+	last := put(t, e.Client(), "a", "3")
 	s := newTestSource(e.Client(), Options{}, "a")
 	f := startFollowing(t, s, 1, nil)
 	f.reach(last)

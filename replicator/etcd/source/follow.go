@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"sync"
@@ -96,7 +97,7 @@ func (s *Source) ended(ctx context.Context, q *queue, req request, err error) fo
 		f.final = true
 	case !req.fragments && tooLarge(err):
 		f.err = errLarge
-	case err != errFull && err != errSilent && err != errCaughtUp:
+	case !errors.Is(err, errFull) && !errors.Is(err, errSilent) && !errors.Is(err, errCaughtUp):
 		f.final = !transient(err)
 		f.err = s.explain(err, fmt.Sprintf("watching from revision %d", f.resolved+1), s.sel.covering())
 	}
@@ -106,11 +107,10 @@ func (s *Source) ended(ctx context.Context, q *queue, req request, err error) fo
 // isControl reports whether err is one of the results that a caller of Watch
 // acts upon.
 func isControl(err error) bool {
-	switch err.(type) {
-	case *Compacted, *Behind, *WentBack:
-		return true
-	}
-	return false
+	var compacted *Compacted
+	var behind *Behind
+	var back *WentBack
+	return errors.As(err, &compacted) || errors.As(err, &behind) || errors.As(err, &back)
 }
 
 // open starts the stream. Without a leader the server ends it, rather than

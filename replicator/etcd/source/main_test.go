@@ -174,13 +174,6 @@ func (f *following) end() error {
 	return f.err
 }
 
-// stop ends Watch and returns its error.
-func (f *following) stop() error {
-	f.cancel()
-	<-f.done
-	return f.err
-}
-
 // text writes revisions for comparing and for reading.
 func text(revisions []Revision) string {
 	var b strings.Builder

@@ -30,7 +30,7 @@ func TestWatchShowsTheTruth(t *testing.T) {
 	slow := rand.New(rand.NewPCG(seed, 1))
 	f := startFollowing(t, s, 1, func(Batch) error {
 		if slow.IntN(10) == 0 {
-			time.Sleep(time.Duration(slow.IntN(20)) * time.Millisecond)
+			<-time.After(time.Duration(slow.IntN(20)) * time.Millisecond)
 		}
 		return nil
 	})

@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -68,12 +69,13 @@ type watching struct {
 // why there should be none.
 func (w *watching) again(ctx context.Context, cause error) error {
 	log := w.source.log.With("cause", cause, "from", w.next)
-	switch cause {
-	case errFull, errLarge, errCaughtUp:
-		w.fragments = cause == errLarge || cause == errFull && w.fragments
+	large, full := errors.Is(cause, errLarge), errors.Is(cause, errFull)
+	switch {
+	case full, large, errors.Is(cause, errCaughtUp):
+		w.fragments = large || full && w.fragments
 		log.DebugContext(ctx, "source watch is opened again")
 		return nil
-	case errSilent:
+	case errors.Is(cause, errSilent):
 		log.WarnContext(ctx, "source watch is dead and is opened again")
 		if w.fragments {
 			return &Behind{From: w.next, Current: w.was.revision}

@@ -3,7 +3,6 @@ package target
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/url"
@@ -20,7 +19,7 @@ import (
 
 var key = CursorKey{Source: "cloud", Channel: "shop"}
 
-func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // listenURL is a loopback address that was free a moment ago.
 func listenURL(t testing.TB) url.URL {

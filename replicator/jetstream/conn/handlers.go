@@ -64,8 +64,8 @@ type repeated struct {
 }
 
 func (r *repeated) isNew(err error) bool {
-	if err == nil || errors.Is(err, context.Canceled) {
-		return false
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, nats.ErrNoServers) {
+		return false // the last says nothing; the error that explains it follows
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
