@@ -21,8 +21,8 @@ var (
 		}
 		return b
 	})
-	drawKey      = rapid.SliceOfN(rapid.SampledFrom([]byte{0, '/', 'a', 'b', 0xff}), 1, 5)
-	drawHash     = rapid.Custom(func(t *rapid.T) (h change.Hash) {
+	drawKey  = rapid.SliceOfN(rapid.SampledFrom([]byte{0, '/', 'a', 'b', 0xff}), 1, 5)
+	drawHash = rapid.Custom(func(t *rapid.T) (h change.Hash) {
 		if rapid.Bool().Draw(t, "chained") {
 			fill(t, h[:])
 		}
