@@ -28,7 +28,7 @@ demo: ## See it work: two embedded etcds, an embedded hub, a link that drops
 
 .PHONY: build
 build: ## Build static binaries into bin/
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/...
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X github.com/syncer-io/syncer/replicator.Version=$(VERSION)' -o bin/ ./cmd/...
 
 .PHONY: test
 test: ## Vet and test everything that a fresh machine with Go can test

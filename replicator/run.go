@@ -28,7 +28,7 @@ import (
 var errDone = errors.New("done")
 
 func finish(err error) error {
-	if errors.Is(err, errDone) || errors.Is(err, context.Canceled) {
+	if errors.Is(err, errDone) {
 		return nil
 	}
 	return err
@@ -103,7 +103,7 @@ func export(ctx context.Context, cfg *config.Exporter, instance string, nc *nats
 		},
 		Selections: cfg.Selections,
 	}, nc, func(s *filter.Selection) exporter.Source {
-		return source.New(cli, s.SourceRanges(), source.Options{}, logger)
+		return source.New(cli, s.SourceRanges(), source.Options{Progress: min(cfg.Heartbeat, time.Second)}, logger)
 	}, &pairs{nc: nc, source: cfg.Name}, logger)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {

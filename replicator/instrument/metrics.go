@@ -123,7 +123,7 @@ func stamp(t time.Time) float64 {
 	return float64(t.UnixMilli()) / 1000
 }
 
-// Serve answers /metrics on an address until ctx is done.
+// Serve answers /metrics on an address until ctx is done, and then returns nil.
 func Serve(ctx context.Context, listen string, c prometheus.Collector) error {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(c, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -147,5 +147,5 @@ func Serve(ctx context.Context, listen string, c prometheus.Collector) error {
 	if served := <-failed; !errors.Is(served, http.ErrServerClosed) {
 		err = errors.Join(err, served)
 	}
-	return errors.Join(err, context.Cause(ctx))
+	return err
 }

@@ -34,6 +34,7 @@ type Log struct {
 	nc     *nats.Conn
 	js     jetstream.JetStream
 	stream jetstream.Stream
+	status jetstream.StreamConfig
 }
 
 // Message is one message of the stream.
@@ -77,7 +78,7 @@ func (l *Log) ensure(ctx context.Context, cfg LogConfig) error {
 		return explainStream(log.Name, err)
 	}
 	l.stream = stream
-	status := jetstream.StreamConfig{
+	l.status = jetstream.StreamConfig{
 		Name:              StatusStream(cfg.Source),
 		Description:       "syncer: newest status of source " + cfg.Source + " and its edges",
 		Subjects:          []string{StatusSubject(cfg.Source, "*")},
@@ -88,8 +89,12 @@ func (l *Log) ensure(ctx context.Context, cfg LogConfig) error {
 		Replicas:          cfg.Replicas,
 		AllowDirect:       false,
 	}
-	if _, err := l.js.CreateOrUpdateStream(ctx, status); err != nil {
-		return explainStream(status.Name, err)
+	return l.ensureStatus(ctx)
+}
+
+func (l *Log) ensureStatus(ctx context.Context) error {
+	if _, err := l.js.CreateOrUpdateStream(ctx, l.status); err != nil {
+		return explainStream(l.status.Name, err)
 	}
 	return nil
 }

@@ -27,6 +27,28 @@ func PutStatus(nc *nats.Conn, source, who string, report any) error {
 	return nil
 }
 
+// Report stores the exporter's report. On return the hub holds it. A stream of
+// reports that was deleted is made again: nothing else would notice, for the
+// edges do not wait for an answer.
+func (l *Log) Report(ctx context.Context, report any) error {
+	data, err := json.Marshal(report)
+	if err != nil {
+		return fmt.Errorf("encode the status of the exporter: %w", err)
+	}
+	subject := StatusSubject(l.source, ExporterName)
+	_, err = l.js.Publish(ctx, subject, data, jetstream.WithRetryAttempts(0))
+	if errors.Is(err, jetstream.ErrNoStreamResponse) {
+		if err := l.ensureStatus(ctx); err != nil {
+			return err
+		}
+		_, err = l.js.Publish(ctx, subject, data, jetstream.WithRetryAttempts(0))
+	}
+	if err != nil {
+		return fmt.Errorf("report the status of the exporter: %w", err)
+	}
+	return nil
+}
+
 // Statuses is the newest report of everybody of a source. Its times are the
 // hub's: Reported is when the hub got a report, not what the sender's clock
 // said, which at an edge may be far off.

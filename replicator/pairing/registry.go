@@ -266,6 +266,8 @@ func (r *Registry) Follow(ctx context.Context, each func(Entry), loaded func()) 
 			return ctx.Err()
 		case e, open := <-watch.Updates():
 			switch {
+			case !open && ctx.Err() != nil:
+				return ctx.Err() // which also ends the watch
 			case !open:
 				return errors.New("watch the registry of pairs: the watch ended")
 			case e == nil:

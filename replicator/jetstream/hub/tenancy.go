@@ -59,7 +59,7 @@ func newTenancy(s *server.Server) (*tenancy, error) {
 // account gives the account of an edge, made at its first connection. Its name
 // holds everything its imports depend on, so they never change.
 func (t *tenancy) account(source, edge string) (*server.Account, error) {
-	acc, isNew := t.server.LookupOrRegisterAccount("edge " + source + " " + edge)
+	acc, isNew := t.server.LookupOrRegisterAccount("edge_" + source + "_" + edge)
 	if !isNew {
 		return acc, nil
 	}

@@ -1,0 +1,157 @@
+package main_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/syncer-io/syncer/replicator/status"
+)
+
+// claim is what `syncer status -o json` said of the edge.
+type claim struct {
+	asked, answered time.Time
+	item            status.Item
+}
+
+// claims asks `syncer status` again and again while a rig runs.
+type claims struct {
+	r       *rig
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+
+	mu   sync.Mutex
+	list []claim
+}
+
+// askEvery is the pause between two questions.
+const askEvery = 700 * time.Millisecond
+
+func (r *rig) listen() *claims {
+	ctx, cancel := context.WithCancel(context.Background())
+	c := &claims{r: r, cancel: cancel}
+	c.running.Go(func() {
+		for ctx.Err() == nil {
+			c.ask(ctx)
+			timer := time.NewTimer(askEvery)
+			select {
+			case <-timer.C:
+			case <-ctx.Done():
+				timer.Stop()
+			}
+		}
+	})
+	r.t.Cleanup(c.stop)
+	return c
+}
+
+func (c *claims) stop() {
+	c.cancel()
+	c.running.Wait()
+}
+
+func (c *claims) all() []claim {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clip(c.list)
+}
+
+// ask records an answer. A hub that does not answer is no lie, as long as the
+// exit code says so.
+func (c *claims) ask(ctx context.Context) {
+	asked := time.Now()
+	res, err := c.r.command(ctx, "status", "store-1", "-o", "json", "-c", c.r.path("cloud.yaml"))
+	if ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		c.r.t.Errorf("syncer status: %v\n%s", err, res.stderr)
+		return
+	}
+	switch res.code {
+	case 5: // the hub is away
+		return
+	case 0, 3:
+	default:
+		c.r.t.Errorf("syncer status ended with exit code %d:\n%s%s", res.code, res.stdout, res.stderr)
+		return
+	}
+	it, err := only(res.stdout)
+	if err != nil {
+		c.r.t.Errorf("%v\n%s%s", err, res.stdout, res.stderr)
+		return
+	}
+	if it.State == status.InSync && res.code != 0 && it.Reason == "" || it.State != status.InSync && res.code == 0 {
+		c.r.t.Logf("status of a %s edge ends with exit code %d: %s", it.State, res.code, res.stderr)
+	}
+	if it.State != status.InSync && it.Reason == "" {
+		c.r.t.Errorf("a %s edge gives no reason:\n%s", it.State, res.stdout)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.list = append(c.list, claim{asked: asked, answered: time.Now(), item: it})
+}
+
+// only reads a status of one edge.
+func only(stdout []byte) (status.Item, error) {
+	list, err := readStatus(stdout)
+	if err != nil {
+		return status.Item{}, err
+	}
+	if len(list.Items) != 1 {
+		return status.Item{}, fmt.Errorf("a status of %d edges", len(list.Items))
+	}
+	return list.Items[0], nil
+}
+
+func readStatus(stdout []byte) (status.List, error) {
+	var v struct {
+		Kind string
+		status.List
+	}
+	if err := json.Unmarshal(stdout, &v); err != nil {
+		return v.List, fmt.Errorf("read the status: %w", err)
+	}
+	if v.Kind != "StatusList" {
+		return v.List, fmt.Errorf("status printed a %q", v.Kind)
+	}
+	return v.List, nil
+}
+
+// await asks `syncer status` until it satisfies a condition.
+func (r *rig) await(what string, condition func(status.List, status.Item) bool) status.Item {
+	r.t.Helper()
+	deadline, cancel := context.WithTimeout(r.t.Context(), patience)
+	defer cancel()
+	var res result
+	for {
+		var err error
+		res, err = r.command(deadline, "status", "store-1", "-o", "json", "-c", r.path("cloud.yaml"))
+		if deadline.Err() != nil {
+			r.t.Fatalf("status never said that %s; the last one: exit code %d\n%s%s", what, res.code, res.stdout, res.stderr)
+		}
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		if list, err := readStatus(res.stdout); err == nil && len(list.Items) == 1 && condition(list, list.Items[0]) {
+			return list.Items[0]
+		}
+		r.hold(200 * time.Millisecond)
+	}
+}
+
+// within gives a context for one wait.
+func within(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// quiet is the log of connections that a test makes for itself.
+var quiet = slog.New(slog.DiscardHandler)

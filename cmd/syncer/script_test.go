@@ -1,0 +1,39 @@
+package main
+
+import (
+	"os"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain lets the test binary be syncer itself when it is started again
+// under that name.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"syncer": func() { os.Exit(run()) }})
+}
+
+// TestScripts runs the stories of testdata/scripts against real daemons, hubs
+// and etcds. Their own commands are in stage_test.go.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "../../testdata/scripts",
+		RequireExplicitExec: true,
+		Setup:               setStage,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"address":   onStage((*stage).address),
+			"etcd":      onStage((*stage).etcd),
+			"put":       onStage((*stage).put),
+			"expect":    onStage((*stage).expect),
+			"exits":     onStage((*stage).exits),
+			"expand":    onStage((*stage).expand),
+			"token":     onStage((*stage).token),
+			"daemon":    onStage((*stage).daemon),
+			"quit":      onStage((*stage).quit),
+			"await":     onStage((*stage).await),
+			"ends":      onStage((*stage).ends),
+			"interrupt": onStage((*stage).interrupt),
+			"certify":   onStage((*stage).certify),
+		},
+	})
+}

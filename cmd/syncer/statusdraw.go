@@ -1,0 +1,119 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/syncer-io/syncer/replicator/status"
+)
+
+// draw is the status for people.
+func (o statusOptions) draw(p *page, list status.List) {
+	x := list.Exporter
+	p.line("source %s at revision %d, exporter %s%s", list.Source.Name, list.Source.Revision, x.State, reported(x.AgeSeconds))
+	if x.Reason != "" {
+		p.line("  %s", x.Reason)
+	}
+	if x.Reason != "" && x.Try != "" {
+		p.line("  Try: %s", x.Try)
+	}
+	if len(list.Items) == 0 {
+		p.line("no edges are paired; Next: syncer pair create EDGE")
+		return
+	}
+	p.line("")
+	rows := [][]cell{o.head()}
+	for _, it := range list.Items {
+		rows = append(rows, o.row(it))
+	}
+	p.table(rows)
+	for _, it := range list.Items {
+		drawReason(p, it)
+	}
+}
+
+func (o statusOptions) head() []cell {
+	head := plain("EDGE", "STATE", "LAG", "PENDING", "VERIFIED", "REPORT")
+	if o.out.wide() {
+		head = append(head, plain("CHANNEL", "APPLIED", "SOURCE", "LINEAGE", "KEYS", "TIER", "RESYNCS", "TORN", "VERSION")...)
+	}
+	return head
+}
+
+func (o statusOptions) row(it status.Item) []cell {
+	row := plain(it.Name, string(it.State), lag(it), pending(it), revision(it.VerifiedRevision), age(it.AgeSeconds))
+	if o.colour {
+		row[1].style = colours(it.State)
+	}
+	if o.out.wide() {
+		row = append(row, plain(it.Channel, revision(it.AppliedRevision), revision(it.SourceRevision),
+			dash(it.Lineage.String()), fmt.Sprint(it.Keys), dash(it.Tier), fmt.Sprint(it.Resyncs), fmt.Sprint(it.Torn), dash(it.Version))...)
+	}
+	return row
+}
+
+func drawReason(p *page, it status.Item) {
+	if it.State == status.InSync || it.Reason == "" && it.RangesLeft == 0 {
+		return
+	}
+	p.line("")
+	p.line("%s: %s", it.Name, dash(it.Reason))
+	if it.RangesLeft > 0 {
+		p.line("  %d ranges, about %s, are still to be copied", it.RangesLeft, size(it.BytesLeft))
+	}
+	if it.Try != "" {
+		p.line("  Try: %s", it.Try)
+	}
+}
+
+func lag(it status.Item) string {
+	switch {
+	case it.LagRevisions == nil:
+		return "unknown"
+	case *it.LagRevisions == 0:
+		return "0"
+	case it.LagSeconds == nil:
+		return fmt.Sprintf("%d rev", *it.LagRevisions)
+	default:
+		return fmt.Sprintf("%d rev, %s", *it.LagRevisions, age(it.LagSeconds))
+	}
+}
+
+func pending(it status.Item) string {
+	if it.PendingChangesets == 0 {
+		return "0"
+	}
+	return fmt.Sprintf("%d (%s)", it.PendingChangesets, size(it.PendingBytes))
+}
+
+func revision(r int64) string {
+	if r == 0 {
+		return "-"
+	}
+	return fmt.Sprint(r)
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func age(seconds *float64) string {
+	if seconds == nil {
+		return "never"
+	}
+	return status.Ago(time.Duration(*seconds * float64(time.Second)))
+}
+
+func reported(seconds *float64) string {
+	if seconds == nil {
+		return ""
+	}
+	return ", reported " + age(seconds) + " ago"
+}
+
+func printLine(w io.Writer, object any) error { return json.NewEncoder(w).Encode(object) }

@@ -1,0 +1,139 @@
+package status
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/syncer-io/syncer/replicator/change"
+)
+
+// List is the judged status of a source and its edges.
+type List struct {
+	Source   SourceView   `json:"source"`
+	Exporter ExporterView `json:"exporter"`
+	Items    []Item       `json:"items"`
+}
+
+// SourceView is the source as its exporter last saw it.
+type SourceView struct {
+	Name     string    `json:"name"`
+	Revision int64     `json:"revision"`
+	Channels []Channel `json:"channels"`
+}
+
+// The states of an exporter.
+const (
+	ExporterActive = "active" // it reports
+	ExporterSilent = "silent" // it has reported, and does not any more
+	ExporterUnseen = "unseen" // it has never reported
+)
+
+// ExporterView is the judged exporter.
+type ExporterView struct {
+	State      string   `json:"state"`
+	Instance   string   `json:"instance,omitempty"`
+	Version    string   `json:"version,omitempty"`
+	AgeSeconds *float64 `json:"ageSeconds"` // of its report; null without one
+	Reason     string   `json:"reason,omitempty"`
+	Try        string   `json:"try,omitempty"`
+}
+
+// Item is one judged edge. Revisions are those of the source.
+type Item struct {
+	Name    string `json:"name"`
+	Channel string `json:"channel"`
+	State   State  `json:"state"`
+	Reason  string `json:"reason,omitempty"` // set when the state is not in-sync
+	Try     string `json:"try,omitempty"`
+
+	Lineage         change.Lineage `json:"lineage"`
+	AppliedRevision int64          `json:"appliedRevision"`
+	SourceRevision  int64          `json:"sourceRevision"`
+	// LagRevisions and LagSeconds are null when they cannot be known. They
+	// are 0 when nothing of the channel is missing.
+	LagRevisions      *int64   `json:"lagRevisions"`
+	LagSeconds        *float64 `json:"lagSeconds"`
+	PendingChangesets int      `json:"pendingChangesets"`
+	PendingBytes      int64    `json:"pendingBytes"`
+	VerifiedRevision  int64    `json:"verifiedRevision"` // newest at which the digests were equal
+	Keys              uint64   `json:"keys"`
+	AgeSeconds        *float64 `json:"ageSeconds"` // of the edge's report; null without one
+	Tier              string   `json:"tier"`
+
+	RangesLeft int   `json:"rangesLeft"`
+	BytesLeft  int64 `json:"bytesLeft"`
+
+	Gaps       int64 `json:"gaps"`
+	Resyncs    int64 `json:"resyncs"`
+	Torn       int64 `json:"torn"`
+	Replayed   int64 `json:"replayed"`
+	Mismatches int64 `json:"mismatches"`
+
+	Instance string `json:"instance,omitempty"`
+	Version  string `json:"version,omitempty"`
+}
+
+// accuse sets a worse state than the edge claims.
+func (it *Item) accuse(s State, reason, try string) {
+	it.State, it.Reason, it.Try = s, reason, try
+}
+
+func (o Observation) sourceView() SourceView {
+	v := SourceView{Name: o.Source, Channels: []Channel{}}
+	if o.Exporter != nil {
+		v.Revision = o.Exporter.SourceRevision
+		v.Channels = append(v.Channels, o.Exporter.Channels...)
+	}
+	return v
+}
+
+func (o Observation) exporterView() ExporterView {
+	x := o.Exporter
+	if x == nil {
+		return ExporterView{
+			State:  ExporterUnseen,
+			Reason: fmt.Sprintf("no exporter of source %s has ever reported to this hub", o.Source),
+			Try:    "syncer export -c cloud.yaml",
+		}
+	}
+	age := o.Now.Sub(x.Reported)
+	v := ExporterView{State: ExporterActive, Instance: x.Instance, Version: x.Version, Reason: x.Reason, AgeSeconds: seconds(age)}
+	interval := time.Duration(x.Interval * float64(time.Second))
+	if age > patience*interval+margin {
+		v.State = ExporterSilent
+		v.Reason = fmt.Sprintf("the exporter has not reported for %s", Ago(age))
+		v.Try = "see that syncer export runs, and its log: it reports while it reaches the hub and the source"
+	}
+	return v
+}
+
+// measure is what the edge says about itself, with lags and ages as of now.
+func (o Observation) measure(e Edge) Item {
+	age := o.Now.Sub(e.Reported)
+	it := Item{
+		Name: e.Name, Channel: e.Channel, State: e.State, Reason: e.Reason, Try: e.Try,
+		Lineage: e.Lineage, AppliedRevision: e.AppliedRevision, SourceRevision: e.SourceRevision,
+		PendingChangesets: e.PendingChanges, PendingBytes: e.PendingBytes,
+		VerifiedRevision: e.VerifiedRevision, Keys: e.Keys, AgeSeconds: seconds(age), Tier: e.Tier,
+		RangesLeft: e.RangesLeft, BytesLeft: e.BytesLeft,
+		Gaps: e.Gaps, Resyncs: e.Resyncs, Torn: e.Torn, Replayed: e.Replayed, Mismatches: e.Mismatches,
+		Instance: e.Instance, Version: e.Version,
+	}
+	c, found := o.channel(e.Channel)
+	if !found || c.Lineage != e.Lineage {
+		return it
+	}
+	it.SourceRevision = max(c.Revision, e.SourceRevision)
+	missing := max(c.Changed-e.AppliedRevision, 0)
+	it.LagRevisions, it.LagSeconds = &missing, seconds(0)
+	if missing > 0 {
+		it.LagSeconds = seconds(time.Duration(e.LagSeconds*float64(time.Second)) + age)
+	}
+	return it
+}
+
+// seconds is a time for people and their tools: milliseconds are enough.
+func seconds(d time.Duration) *float64 {
+	s := max(d, 0).Round(time.Millisecond).Seconds()
+	return &s
+}
