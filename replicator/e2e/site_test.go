@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/syncer-io/syncer/replicator"
@@ -21,14 +22,29 @@ import (
 // site is a whole installation in one process: a source and a target etcd, a
 // hub, an exporter and an importer that the test starts and stops.
 type site struct {
-	t      *testing.T
-	dir    string
-	source *testbed.Etcd
-	target *testbed.Etcd
-	hub    *hub.Hub
-	edge   *config.Importer
-	cloud  *config.Exporter
-	logger *slog.Logger
+	t       *testing.T
+	dir     string
+	source  *testbed.Etcd
+	target  *testbed.Etcd
+	hub     *hub.Hub
+	address string // of the hub, the same over restarts
+	edge    *config.Importer
+	cloud   *config.Exporter
+	logger  *slog.Logger
+
+	// Links in front of the hub, when the test asks for them.
+	edgeLink, cloudLink *testbed.Proxy
+
+	admin   *nats.Conn
+	reports *reports
+}
+
+// option changes a site before it is configured.
+type option func(*site)
+
+// withLinks puts a link of the test's own between each daemon and the hub.
+func withLinks(s *site) {
+	s.edgeLink, s.cloudLink = testbed.NewProxy(s.t, s.address), testbed.NewProxy(s.t, s.address)
 }
 
 const policy = `apiVersion: syncer/v1alpha1
@@ -43,16 +59,33 @@ rules:
     prefix: /apps/
 `
 
-func newSite(t *testing.T) *site {
+func newSite(t *testing.T, options ...option) *site {
 	t.Helper()
 	s := &site{t: t, dir: t.TempDir()}
 	s.logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
 	s.source = testbed.NewEtcd(t, testbed.EtcdConfig{Fast: true})
 	s.target = testbed.NewEtcd(t, testbed.EtcdConfig{Fast: true})
-	s.startHub("127.0.0.1:0")
+	address, err := testbed.FreeAddress()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.address = address
+	for _, o := range options {
+		o(s)
+	}
+	s.startHub()
 	s.write("flags.yaml", policy)
 	s.configure()
+	s.listen()
 	return s
+}
+
+// via is the hub's URL over a link, or without one.
+func (s *site) via(link *testbed.Proxy) string {
+	if link == nil {
+		return "nats://" + s.address
+	}
+	return "nats://" + link.Address()
 }
 
 func (s *site) write(name, text string) string {
@@ -63,14 +96,24 @@ func (s *site) write(name, text string) string {
 	return path
 }
 
-func (s *site) startHub(listen string) {
-	h, err := hub.Start(s.t.Context(), hub.Options{DataDir: filepath.Join(s.dir, "hub"), Listen: listen, Logger: s.logger})
+func (s *site) startHub() {
+	s.t.Helper()
+	h, err := hub.Start(s.t.Context(), hub.Options{DataDir: s.hubDir(), Listen: s.address, Logger: s.logger})
 	if err != nil {
 		s.t.Fatalf("start the hub: %v", err)
 	}
 	s.hub = h
-	s.t.Cleanup(func() { _ = s.hub.Stop() })
+	s.t.Cleanup(func() { _ = h.Stop() })
 }
+
+func (s *site) stopHub() {
+	s.t.Helper()
+	if err := s.hub.Stop(); err != nil {
+		s.t.Fatalf("stop the hub: %v", err)
+	}
+}
+
+func (s *site) hubDir() string { return filepath.Join(s.dir, "hub") }
 
 func (s *site) configure() {
 	path := s.write("cloud.yaml", fmt.Sprintf(`apiVersion: syncer/v1alpha1
@@ -81,7 +124,7 @@ hub: {url: %q, credentials: %q}
 policies: [flags.yaml]
 dataDir: exporter
 heartbeat: 200ms
-`, s.source.Endpoint(), s.hub.URL(), s.hub.AdminSeedFile()))
+`, s.source.Endpoint(), s.via(s.cloudLink), s.hub.AdminSeedFile()))
 	cloud, err := config.LoadExporter(path)
 	if err != nil {
 		s.t.Fatalf("load cloud.yaml: %v", err)
@@ -107,7 +150,7 @@ channel: %s
 hub: {url: %q, credentials: edge/edge.nk}
 target: {etcd: {endpoints: [%q]}}
 dataDir: edge
-`, grant.Name, grant.Source, grant.Channel, s.hub.URL(), s.target.Endpoint()))
+`, grant.Name, grant.Source, grant.Channel, s.via(s.edgeLink), s.target.Endpoint()))
 	if s.edge, err = config.LoadImporter(path); err != nil {
 		s.t.Fatalf("load edge.yaml: %v", err)
 	}
@@ -134,9 +177,12 @@ func (s *site) daemon(name string, fn func(context.Context) error) (stop func())
 }
 
 func (s *site) startExporter() (stop func()) {
-	return s.daemon("exporter", func(ctx context.Context) error {
-		return replicator.Export(ctx, s.cloud, s.logger.With("daemon", "exporter"))
-	})
+	return s.daemon("exporter", s.exporterOf(s.cloud))
+}
+
+func (s *site) exporterOf(cfg *config.Exporter) func(context.Context) error {
+	logger := s.logger.With("daemon", filepath.Base(cfg.DataDir))
+	return func(ctx context.Context) error { return replicator.Export(ctx, cfg, logger) }
 }
 
 func (s *site) startImporter() (stop func()) {

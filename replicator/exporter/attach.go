@@ -63,8 +63,10 @@ func (c *channel) attach(ctx context.Context, edge string, req *jetstream.Attach
 // there is none. Sequences are hints: what counts is the hash of the message.
 func (c *channel) resumeAt(ctx context.Context, req *jetstream.AttachRequest, shown published, next uint64) (uint64, string, error) {
 	switch {
-	case req.Head.Hash.IsZero():
+	case req.Head.IsZero():
 		return 0, "the edge is new", nil
+	case req.Head.Hash.IsZero():
+		return 0, fmt.Sprintf("what follows the edge's position leads nowhere (%v)", req.Head.Position), nil
 	case req.Policy != c.selection.Digest():
 		return 0, "the policy has changed", nil
 	case req.Head.Hash == shown.head.Hash:

@@ -22,6 +22,7 @@ import (
 type Source interface {
 	Watch(ctx context.Context, from int64, sink func(source.Batch) error) error
 	Nudge()
+	Breaks() int64
 	Current(ctx context.Context) (int64, error)
 	Scan(ctx context.Context, r change.Range, fn func([]source.Item) error) (first, last int64, err error)
 	Keys(ctx context.Context, r change.Range, fn func([]source.Item) error) (int64, error)
@@ -32,6 +33,11 @@ type Source interface {
 // commitEvery bounds how much of the source's history a restarted exporter
 // reads again to bring its index to the tail.
 const commitEvery = time.Second
+
+// silentSource is how long the watch may say nothing before the source is
+// asked whether it is there. A channel that went on with its heartbeats without
+// its source would have edges call a state of the past in sync.
+const silentSource = 3 * time.Second
 
 // channel is one channel within a term. Its run goroutine owns everything but
 // what mu guards.
@@ -47,6 +53,8 @@ type channel struct {
 	chain     *chain
 	cp        checkpoint
 	watch     *watching
+	breaks    int64 // of the watch, when the history was last looked at
+	doubt     doubt
 	processed int64     // every event at or below it is in the index
 	floor     int64     // changes at or below it are on the stream already
 	newest    int64     // newest revision of the source that was heard of
@@ -126,13 +134,23 @@ func (c *channel) comeBack(ctx context.Context, err error) error {
 	var compacted *source.Compacted
 	var behind *source.Behind
 	var back *source.WentBack
+	unread := errors.As(err, &compacted) || errors.As(err, &behind)
+	if unread {
+		if other := c.sameHistory(ctx); other != nil {
+			err, unread = other, false
+		}
+	}
 	switch {
-	case errors.As(err, &compacted), errors.As(err, &behind):
-		c.logger.Warn("history is not read, keys are compared instead", "channel", c.name, "cause", err.Error())
-		return c.compare(ctx)
 	case errors.As(err, &back):
 		c.logger.Warn("the source went back, a new lineage begins", "channel", c.name, "cause", err.Error())
-		return c.newLineage(ctx, "the source went back: "+err.Error())
+		return c.newLineage(ctx, back.Error())
+	case unread && c.processed < c.floor:
+		// The stream is ahead of the index. A comparison with the index would
+		// not see what was made on the stream and is gone at the source.
+		return c.rebuild(ctx, "the history between the exporter's index and the stream's tail is not readable: "+err.Error())
+	case unread:
+		c.logger.Warn("history is not read, keys are compared instead", "channel", c.name, "cause", err.Error())
+		return c.compare(ctx)
 	default:
 		return err
 	}
@@ -151,6 +169,7 @@ func (c *channel) follow(ctx context.Context) error {
 	}
 	ticker := time.NewTicker(c.heartbeat)
 	defer ticker.Stop()
+	heard := time.Now()
 	for {
 		moved, err := c.flushWhenIdle(ctx)
 		if err != nil {
@@ -159,6 +178,7 @@ func (c *channel) follow(ctx context.Context) error {
 		c.chunks.start(ctx, c.source, c.selection)
 		select {
 		case b := <-c.watch.batches:
+			heard = time.Now()
 			err = c.process(ctx, b)
 		case <-c.watch.done:
 			return c.watch.err
@@ -168,6 +188,12 @@ func (c *channel) follow(ctx context.Context) error {
 		case r := <-c.chunks.results:
 			err = c.read(ctx, r)
 		case <-ticker.C:
+			if time.Since(heard) > silentSource {
+				if err := c.ping(ctx); err != nil {
+					return err
+				}
+				heard = time.Now()
+			}
 			err = c.beat(ctx)
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -212,6 +238,12 @@ func (c *channel) flushWhenIdle(ctx context.Context) (<-chan struct{}, error) {
 
 // process takes a batch of the watch into the index and the open frame.
 func (c *channel) process(ctx context.Context, b source.Batch) error {
+	if n := c.source.Breaks(); n != c.breaks {
+		if err := c.sameHistory(ctx); err != nil {
+			return err
+		}
+		c.breaks = n
+	}
 	for _, r := range b.Revisions {
 		if r.Revision <= c.processed {
 			continue
@@ -239,6 +271,9 @@ func (c *channel) process(ctx context.Context, b source.Batch) error {
 	}
 	c.processed = max(c.processed, b.Resolved)
 	c.newest = max(c.newest, c.processed)
+	if err := c.settleDoubt(); err != nil {
+		return err
+	}
 	return c.chunks.publishBelow(ctx, c, c.processed+1)
 }
 
@@ -290,6 +325,18 @@ func (c *channel) beat(ctx context.Context) error {
 	if time.Since(c.committed) >= commitEvery {
 		return c.commit(ctx)
 	}
+	return nil
+}
+
+// ping makes sure that the source answers and may still be read.
+func (c *channel) ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, silentSource)
+	defer cancel()
+	current, err := c.source.Current(ctx)
+	if err != nil {
+		return fmt.Errorf("the source does not answer: %w", err)
+	}
+	c.newest = max(c.newest, current)
 	return nil
 }
 
@@ -363,7 +410,7 @@ func (c *channel) startWatching(ctx context.Context, from int64) {
 			w.err = errors.New("the watch of the source ended")
 		}
 	}()
-	c.watch = w
+	c.watch, c.breaks = w, c.source.Breaks()
 }
 
 // stopWatching ends the watch and waits for its goroutine.

@@ -80,7 +80,6 @@ func (e *Exporter) Run(ctx context.Context) error {
 			pause.Reset()
 		}
 		e.note("standby", fault.Describe(err))
-		e.report()
 		e.logger.Warn("the term ended", "cause", err.Error(), "try", fault.Try(err))
 		select {
 		case <-time.After(pause.NextBackOff()):
@@ -124,10 +123,10 @@ func (e *Exporter) term(ctx context.Context) (err error) {
 		channels[c.name] = c
 	}
 	e.beginTerm(channels)
-	return e.work(ctx, channels)
+	return e.work(ctx, log, channels)
 }
 
-func (e *Exporter) work(ctx context.Context, channels map[string]*channel) error {
+func (e *Exporter) work(ctx context.Context, log *jetstream.Log, channels map[string]*channel) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, c := range channels {
 		group.Go(func() error { return c.run(ctx) })
@@ -146,7 +145,7 @@ func (e *Exporter) work(ctx context.Context, channels map[string]*channel) error
 		ticker := time.NewTicker(e.cfg.Heartbeat)
 		defer ticker.Stop()
 		for {
-			e.report()
+			e.report(ctx, log)
 			select {
 			case <-ticker.C:
 			case <-ctx.Done():
@@ -173,7 +172,6 @@ func (e *Exporter) standBy(ctx context.Context, log *jetstream.Log) (uint64, err
 		return last, nil
 	}
 	e.note("standby", "another exporter is active")
-	e.report()
 	e.logger.Info("standing by while another exporter writes", "sequence", last)
 	ticker := time.NewTicker(e.cfg.Heartbeat)
 	defer ticker.Stop()
@@ -316,14 +314,15 @@ func (e *Exporter) Status() status.Exporter {
 	return s
 }
 
-// report publishes the status of an active exporter. A standby is quiet on the
-// subject that the active one uses.
-func (e *Exporter) report() {
-	s := e.Status()
-	if s.Role != "active" {
-		return
-	}
-	if err := jetstream.PutStatus(e.nc, e.cfg.Name, jetstream.ExporterName, s); err != nil {
+// reportTime bounds how long one report may take.
+const reportTime = 2 * time.Second
+
+// report stores the status of the active exporter. A standby is quiet: the
+// subject belongs to the active one.
+func (e *Exporter) report(ctx context.Context, log *jetstream.Log) {
+	ctx, cancel := context.WithTimeout(ctx, reportTime)
+	defer cancel()
+	if err := log.Report(ctx, e.Status()); err != nil {
 		e.logger.Debug("the status was not reported", "cause", err.Error())
 	}
 }

@@ -35,7 +35,7 @@ func (c *channel) recover(ctx context.Context) error {
 		return c.newLineage(ctx, fmt.Sprintf("the source is at revision %d, the channel was at %d already", current, head.Revision))
 	case usable && !tail.open:
 		c.processed = c.cp.Revision
-		return nil
+		return c.resume(ctx)
 	case usable:
 		return c.rebuild(ctx, "the exporter stopped within a revision")
 	default:
@@ -43,37 +43,15 @@ func (c *channel) recover(ctx context.Context) error {
 	}
 }
 
-// tail is the newest frame of the channel on the stream.
-type tail struct {
-	found bool
-	head  change.Head
-	seq   uint64
-	open  bool // it ends within a revision
-}
-
-func (c *channel) tail(ctx context.Context) (tail, error) {
-	m, found, err := c.log.Tail(ctx, c.name)
-	if err != nil || !found {
-		return tail{}, err
+// resume goes on from the checkpoint, if the source is the one of which it
+// tells.
+func (c *channel) resume(ctx context.Context) error {
+	var back *source.WentBack
+	err := c.sameHistory(ctx)
+	if errors.As(err, &back) {
+		return c.newLineage(ctx, back.Error())
 	}
-	f, err := change.DecodeFrame(m.Data)
-	var format *change.FormatError
-	if errors.As(err, &format) {
-		return tail{}, fmt.Errorf("read the tail at sequence %d: %w", m.Seq, err)
-	}
-	if err != nil || f.Channel != c.name || !f.Kind.Chained() {
-		// Somebody else wrote this message. Edges refuse it, so it is no tail.
-		c.logger.Error("the newest message of the channel is not a frame", "channel", c.name, "sequence", m.Seq)
-		return tail{}, nil
-	}
-	t := tail{found: true, seq: m.Seq}
-	t.head = change.Head{Position: change.Position{Lineage: f.Lineage, Revision: f.Last}, Hash: change.HashOf(m.Data)}
-	if f.Part != f.Parts-1 {
-		t.head.Revision, t.open = f.Prev, true
-		return t, nil
-	}
-	t.open = f.Open
-	return t, nil
+	return err
 }
 
 // place chooses between the stream's tail and the index's checkpoint. Within a
@@ -97,7 +75,7 @@ func (c *channel) place(t tail) change.Head {
 func (c *channel) newLineage(ctx context.Context, reason string) error {
 	c.chain.head.Lineage = change.NewLineage()
 	c.chain.head.Revision = 0
-	c.floor, c.processed = 0, 0
+	c.floor, c.processed, c.newest, c.doubt = 0, 0, 0, doubt{}
 	return c.rebuild(ctx, reason)
 }
 

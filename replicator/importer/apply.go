@@ -26,6 +26,9 @@ const (
 	// refreshCursor is how old the cursor may get on an idle channel before
 	// it is written again, so that it stays within the stream's history.
 	refreshCursor = time.Minute
+	// keepBytes is how much of the inbox is kept behind the cursor until the
+	// cursor is written again.
+	keepBytes = 256 << 10
 )
 
 // Target is what the applier writes to. *target.Target is the one on etcd.
@@ -51,8 +54,8 @@ type applier struct {
 	cursor   target.Cursor // as the target holds it
 	modRev   int64         // at which the target holds it
 	position int64         // no change at or below it is missing; at least cursor.Revision
-	chain    change.Hash   // newest frame that is applied completely, or pending
-	seq      uint64        // its sequence
+	place                  // newest frame that is applied completely, or pending
+	before   place         // the frame before those that are pending
 	seen     change.Hash   // newest chained message that was taken
 	synced   bool          // frames follow the cursor; before, old ones are skipped
 
@@ -60,12 +63,21 @@ type applier struct {
 	pending []change.Changeset
 	size    int
 	next    uint64 // number of the next inbox record to take
+	keep    uint64 // the inbox record behind the frame that the cursor names
+	kept    int    // bytes of the records from keep on that were taken
 	sent    time.Time
 	wrote   time.Time // when the cursor was last written or read
 
 	repair  repair
 	writes  *errgroup.Group // chunks that are being written
 	auditor auditor
+}
+
+// place names a frame.
+type place struct {
+	chain  change.Hash
+	seq    uint64
+	behind uint64 // the inbox record behind it
 }
 
 // run applies until something fails. With drain it returns nil when the inbox
@@ -81,6 +93,7 @@ func (a *applier) run(ctx context.Context, drain bool) error {
 				return errors.Join(err, a.barrier())
 			}
 			a.next = r.Seq + 1
+			a.kept += len(r.Data)
 		}
 		if err := a.settle(ctx); err != nil {
 			return err
@@ -101,7 +114,9 @@ func (a *applier) run(ctx context.Context, drain bool) error {
 }
 
 // settle writes what is pending and lets the inbox forget what is applied.
-// Parts of a frame that is not complete stay.
+// Parts of a frame that is not complete stay, and so does what came after the
+// frame that the cursor names: without it an importer that starts while the
+// hub is away could not tell that what follows in the inbox follows the cursor.
 func (a *applier) settle(ctx context.Context) error {
 	if err := a.barrier(); err != nil {
 		return err
@@ -113,9 +128,25 @@ func (a *applier) settle(ctx context.Context) error {
 	if a.parts.open() {
 		done = a.parts.first
 	}
+	if a.cursor.Consistent {
+		if a.kept > keepBytes {
+			if err := a.refresh(ctx); err != nil {
+				return err
+			}
+		}
+		done = min(done, a.keep)
+	}
 	err := a.im.inbox.TruncateBelow(done)
-	a.im.view.applied(a.position, a.sent, a.im.inbox)
+	a.im.view.applied(a.position, a.sent, a.next)
 	return err
+}
+
+// refresh writes the cursor where the target stands.
+func (a *applier) refresh(ctx context.Context) error {
+	cursor := a.cursor
+	cursor.Revision = a.position
+	a.stand(&cursor)
+	return a.commit(ctx, nil, cursor)
 }
 
 // barrier waits for the chunks that are being written.
@@ -153,23 +184,25 @@ func (a *applier) take(ctx context.Context, r wal.Record) error {
 	if err != nil {
 		return fmt.Errorf("inbox record %d: %w", r.Seq, err)
 	}
-	if err := a.handle(ctx, taken{Frame: f, hash: hash, seq: seq}, raw); err != nil {
+	if err := a.handle(ctx, taken{Frame: f, hash: hash, seq: seq, record: r.Seq}, raw); err != nil {
 		return fmt.Errorf("%v of revisions %d to %d at sequence %d: %w", f.Kind, f.First, f.Last, seq, err)
 	}
 	return nil
 }
 
-// taken is a frame with the hash and the sequence of its last message.
+// taken is a frame with the hash, the sequence and the inbox record of its
+// last message.
 type taken struct {
 	change.Frame
-	hash change.Hash
-	seq  uint64
+	hash   change.Hash
+	seq    uint64
+	record uint64
 }
 
 // advance notes that a chained frame is applied, or will be with the next
 // flush.
 func (a *applier) advance(f taken) {
-	a.chain, a.seq, a.sent = f.hash, f.seq, f.Sent
+	a.place, a.sent = place{chain: f.hash, seq: f.seq, behind: f.record + 1}, f.Sent
 	if !f.Open {
 		a.position = f.Last
 	}
@@ -224,7 +257,7 @@ func (a *applier) handle(ctx context.Context, f taken, raw []byte) error {
 func (a *applier) changes(ctx context.Context, sets []change.Changeset) error {
 	for _, s := range sets {
 		torn := s.Partial || a.cursor.Torn != 0
-		if s.Revision < a.cursor.Revision || (s.Revision == a.cursor.Revision && !torn) {
+		if a.holds(s) {
 			continue
 		}
 		if torn {
@@ -236,6 +269,9 @@ func (a *applier) changes(ctx context.Context, sets []change.Changeset) error {
 			}
 			continue
 		}
+		if len(a.pending) == 0 {
+			a.before = a.place
+		}
 		a.pending = append(a.pending, s)
 		if a.size += s.Size(); a.size >= followBytes {
 			if err := a.flush(ctx); err != nil {
@@ -244,6 +280,17 @@ func (a *applier) changes(ctx context.Context, sets []change.Changeset) error {
 		}
 	}
 	return nil
+}
+
+// holds reports whether the target holds a changeset already. While it stands
+// within a torn revision, that includes every revision before that one.
+func (a *applier) holds(s change.Changeset) bool {
+	switch c := a.cursor; {
+	case s.Revision < c.Revision, s.Revision < c.Torn:
+		return true
+	default:
+		return s.Revision == c.Revision && !s.Partial && c.Torn == 0
+	}
 }
 
 // flush writes the pending changesets in one transaction, each key with the
@@ -273,11 +320,15 @@ func (a *applier) flush(ctx context.Context) error {
 }
 
 // flushOneByOne writes each pending changeset by itself; one that is too large
-// even so is applied in parts.
+// even so is applied in parts. Until the last one is in place the cursor names
+// the frame before all of them: the newest frame may hold some of the others.
 func (a *applier) flushOneByOne(ctx context.Context) error {
-	sets := a.pending
-	a.forget()
-	for _, s := range sets {
+	sets, newest := a.pending, a.place
+	a.place = a.before
+	for i, s := range sets {
+		if i == len(sets)-1 {
+			a.place = newest
+		}
 		cursor := a.cursor
 		cursor.Revision = s.Revision
 		a.stand(&cursor)
@@ -290,6 +341,7 @@ func (a *applier) flushOneByOne(ctx context.Context) error {
 			return err
 		}
 	}
+	a.forget()
 	return nil
 }
 
@@ -352,6 +404,7 @@ func (a *applier) commit(ctx context.Context, changes []change.Change, cursor ta
 		}
 	}
 	a.cursor, a.wrote = cursor, time.Now()
+	a.keep, a.kept = a.behind, 0
 	a.im.view.committed(cursor)
 	return nil
 }
@@ -377,12 +430,14 @@ func (a *applier) patiently(ctx context.Context, fn func() error) error {
 	}
 }
 
-// final reports whether trying again would not help.
+// final reports whether the same call would fail again. A commit of which the
+// outcome is not known is one: the next session reads the cursor first.
 func final(err error) bool {
 	var fenced *target.Fenced
 	var moved *target.Moved
 	var large *target.TooLarge
-	return errors.As(err, &fenced) || errors.As(err, &moved) || errors.As(err, &large)
+	return errors.As(err, &fenced) || errors.As(err, &moved) || errors.As(err, &large) ||
+		errors.Is(err, target.ErrOutcomeUnknown) || errors.Is(err, target.ErrNotLoaded)
 }
 
 // wait sleeps unless ctx is done first.

@@ -55,6 +55,8 @@ type Importer struct {
 	auditor auditor
 	modRev  int64       // of the cursor that table belongs to
 	stale   atomic.Bool // table may not be what the target holds
+
+	dead deadEnd
 }
 
 // New makes an importer over a hub connection, which stays the caller's and
@@ -116,6 +118,7 @@ func (im *Importer) openInbox(ctx context.Context) error {
 		in, found, err := wal.Open(path, wal.Options{MaxBytes: im.cfg.InboxBytes, Log: im.logger})
 		if err == nil {
 			im.inbox = in
+			im.view.open(in)
 			if found.Damaged() {
 				im.logger.Warn("the inbox was damaged, what is missing is asked for again", "found", found.String())
 			}
@@ -129,6 +132,16 @@ func (im *Importer) openInbox(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// reopenInbox opens the inbox anew after a failure of its file. What was not
+// acknowledged is delivered again.
+func (im *Importer) reopenInbox(ctx context.Context, cause error) error {
+	im.logger.Warn("the inbox failed and is opened again", "cause", cause.Error())
+	if err := im.inbox.Close(); err != nil {
+		im.logger.Warn("the failed inbox was not closed cleanly", "cause", err.Error())
+	}
+	return im.openInbox(ctx)
 }
 
 // inboxTrouble explains an error of the inbox.
@@ -180,6 +193,9 @@ func (im *Importer) sessions(ctx context.Context) error {
 		began := time.Now()
 		err := im.session(ctx)
 		im.view.attach(false, 0)
+		if errors.Is(err, wal.ErrFailed) {
+			err = im.reopenInbox(ctx, err)
+		}
 		if ctx.Err() != nil {
 			return errDone
 		}
@@ -243,9 +259,9 @@ func (im *Importer) prepare(ctx context.Context, p profile) (*applier, error) {
 	}
 	a.target, a.cursor, a.modRev, a.position = im.target, cursor, modRev, cursor.Revision
 	a.auditor = im.auditor
-	a.chain, a.seq = a.cursorChain(), cursor.Seq
-	a.seen = a.chain
 	a.next = im.inbox.First()
+	a.place, a.keep = place{chain: a.cursorChain(), seq: cursor.Seq, behind: a.next}, a.next
+	a.seen = a.chain
 	if im.table == nil || im.stale.Load() || im.modRev != modRev {
 		if err := a.rescan(ctx); err != nil {
 			return nil, err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/jetstream"
+	"github.com/syncer-io/syncer/wal"
 )
 
 // ErrGap tells that a message does not follow the one before it: something
@@ -61,6 +62,7 @@ func (l *link) follow(m jetstream.Message, channel string) (keep bool, err error
 // message is acknowledged when it is durable in the inbox.
 func (s *session) receive(ctx context.Context) error {
 	silence := max(silentBeats*s.profile.Heartbeat, 2*time.Second)
+	kept := time.Now()
 	for {
 		batch, err := s.feed.Next(ctx, silence, receiveBytes)
 		if err != nil {
@@ -78,6 +80,11 @@ func (s *session) receive(ctx context.Context) error {
 				continue
 			}
 			records = append(records, encodeRecord(d.Seq, d.Data))
+		}
+		if len(records) > 0 {
+			kept = time.Now()
+		} else if time.Since(kept) > silence {
+			return fmt.Errorf("%w: nothing that follows the chain for %v", jetstream.ErrFeedEnded, silence)
 		}
 		if err := s.keep(ctx, records, &batch[len(batch)-1]); err != nil {
 			return err
@@ -103,6 +110,9 @@ func (s *session) keep(ctx context.Context, records [][]byte, last *jetstream.De
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
+		}
+		if errors.Is(err, wal.ErrFailed) {
+			return err // the next session opens it again
 		}
 		s.im.view.trouble(partInbox, inboxTrouble(err))
 		if err := wait(ctx, time.Second); err != nil {

@@ -155,8 +155,30 @@ func (im *Importer) follow(ctx context.Context, a *applier, p profile, reply *je
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.receive(ctx) })
 	group.Go(func() error { return a.run(ctx, false) })
-	return group.Wait()
+	err = group.Wait()
+	if errors.Is(err, ErrGap) && s.link.hash == reply.Head.Hash {
+		im.dead.met(reply.Head.Hash)
+	}
+	return err
 }
+
+// deadEnd is a place in the chain behind which nothing fits, although the
+// exporter fed the edge from there: what follows was lost or replaced.
+type deadEnd struct {
+	hash  change.Hash
+	count int
+}
+
+func (d *deadEnd) met(hash change.Hash) {
+	if d.hash != hash {
+		*d = deadEnd{hash: hash}
+	}
+	d.count++
+}
+
+// at reports whether hash was such a place twice: the first time the exporter
+// may not have noticed yet.
+func (d *deadEnd) at(hash change.Hash) bool { return d.count > 1 && d.hash == hash }
 
 // restart takes the edge to the head that the exporter names. What lies
 // between is not known, so the target counts as inconsistent until a
@@ -170,8 +192,8 @@ func (im *Importer) restart(ctx context.Context, a *applier, reply *jetstream.At
 		return inboxTrouble(err)
 	}
 	a.parts, a.next = assembly{}, im.inbox.Next()
-	a.chain, a.seq, a.seen, a.synced = head.Hash, reply.Seq, head.Hash, true
-	a.position = head.Revision
+	a.place = place{chain: head.Hash, seq: reply.Seq, behind: a.next}
+	a.seen, a.synced, a.position = head.Hash, true, head.Revision
 	cursor := a.cursor
 	cursor.Lineage, cursor.Revision = head.Lineage, head.Revision
 	cursor.Consistent, cursor.Torn = false, 0

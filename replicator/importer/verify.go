@@ -62,11 +62,8 @@ func (a *applier) reset(ctx context.Context, f taken, s change.State) error {
 // channel the cursor is written again now and then, so that it stays within
 // the stream's history.
 func (a *applier) check(ctx context.Context) error {
-	if a.cursor.Consistent && a.position > a.cursor.Revision && time.Since(a.cursor.Updated) > refreshCursor {
-		cursor := a.cursor
-		cursor.Revision = a.position
-		a.stand(&cursor)
-		return a.commit(ctx, nil, cursor)
+	if a.cursor.Consistent && a.chain != a.cursorChain() && time.Since(a.cursor.Updated) > refreshCursor {
+		return a.refresh(ctx)
 	}
 	if time.Since(a.wrote) < time.Second {
 		return nil

@@ -29,6 +29,8 @@ type view struct {
 	sent      time.Time // when the newest applied frame was sent
 	attached  bool
 	repairs   string // reason of the repair that runs
+	inbox     inbox  // nil until it is open
+	next      uint64 // the first inbox record that is not applied
 	changed   chan struct{}
 }
 
@@ -67,23 +69,41 @@ func (v *view) received(revision int64, dropped int) {
 	})
 }
 
+// inbox is what the importer has received and not forgotten.
 type inbox interface {
-	Len() int
+	Next() uint64
 	Bytes() int64
 }
 
-func (v *view) applied(position int64, sent time.Time, in inbox) {
+func (v *view) open(in inbox) { v.update(func() { v.inbox = in }) }
+
+// pending is what waits in the inbox to be applied. mu is held.
+func (v *view) pending() (records int, bytes int64) {
+	if v.inbox == nil || v.inbox.Next() <= v.next {
+		return 0, 0
+	}
+	return int(v.inbox.Next() - v.next), v.inbox.Bytes()
+}
+
+// applied notes that everything before an inbox record is applied.
+func (v *view) applied(position int64, sent time.Time, next uint64) {
 	v.update(func() {
 		v.edge.AppliedRevision = position
-		v.edge.PendingChanges, v.edge.PendingBytes = in.Len(), in.Bytes()
+		v.next = next
 		if !sent.IsZero() {
 			v.sent = sent
 		}
 	})
 }
 
+// committed notes the cursor. Revisions of another lineage do not compare with
+// those before.
 func (v *view) committed(c target.Cursor) {
 	v.update(func() {
+		if c.Lineage != v.edge.Lineage {
+			v.edge.AppliedRevision, v.edge.ReceivedRevision, v.edge.SourceRevision = 0, c.Revision, c.Revision
+			v.edge.VerifiedRevision = 0
+		}
 		v.edge.Lineage, v.edge.Consistent, v.edge.Torn = c.Lineage, c.Consistent, c.TornCount
 		v.edge.AppliedRevision = max(c.Revision, v.edge.AppliedRevision)
 	})
@@ -155,6 +175,7 @@ func (v *view) status() status.Edge {
 	defer v.mu.Unlock()
 	e := v.edge
 	s := v.state()
+	e.PendingChanges, e.PendingBytes = v.pending()
 	e.State, e.Reason, e.Try = s.state, s.reason, s.try
 	e.Reported = time.Now()
 	if behind := e.PendingChanges > 0 || e.ReceivedRevision > e.AppliedRevision; behind && !v.sent.IsZero() {
@@ -180,6 +201,7 @@ func (v *view) state() verdict {
 		return verdict{status.Disconnected, err.Error(), fault.Try(err)}
 	}
 	quiet := time.Duration(silentBeats) * v.heartbeat
+	waiting, _ := v.pending()
 	switch {
 	case v.attached && time.Since(v.heardAt) > quiet:
 		return verdict{status.Stale, "the exporter is silent", "look at the exporter: syncer status on the cloud side"}
@@ -195,7 +217,7 @@ func (v *view) state() verdict {
 		return verdict{status.Bootstrapping, reason, ""}
 	case v.edge.VerifiedRevision == 0:
 		return verdict{status.CatchingUp, "waiting for the first proof of equality", ""}
-	case v.edge.PendingChanges > 0 && !v.sent.IsZero() && time.Since(v.sent) > quiet:
+	case waiting > 0 && !v.sent.IsZero() && time.Since(v.sent) > quiet:
 		return verdict{status.CatchingUp, "changes are waiting to be applied", ""}
 	default:
 		return verdict{status.InSync, "", ""}

@@ -2,6 +2,7 @@ package source
 
 import (
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -89,6 +90,8 @@ type Source struct {
 	opts  Options
 	log   *slog.Logger
 	nudge chan struct{} // Nudge sends, the asker of the watch receives; never closed
+
+	breaks atomic.Int64
 }
 
 // New makes a Source of the disjoint ranges. It does not take over cli: the
@@ -102,6 +105,12 @@ func New(cli *clientv3.Client, ranges []change.Range, opts Options, log *slog.Lo
 		nudge: make(chan struct{}, 1),
 	}
 }
+
+// Breaks is how often the connection of a Watch broke and was made again. What
+// is delivered after a break may come from a source that was restored in the
+// meantime and has passed the revision at which it was left: only its content
+// shows that.
+func (s *Source) Breaks() int64 { return s.breaks.Load() }
 
 // Nudge makes a running Watch ask at once how far the source has come, and
 // again soon while the answer is missing. It never blocks; calls that come

@@ -85,6 +85,7 @@ func (w *watching) again(ctx context.Context, cause error) error {
 		}
 		return nil
 	}
+	w.source.breaks.Add(1)
 	log.InfoContext(ctx, "source watch broke and is opened again")
 	return w.waits.wait(ctx, cause)
 }

@@ -1,0 +1,120 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/syncer-io/syncer/replicator/testbed/workload"
+)
+
+func TestLargestValue(t *testing.T) {
+	s, tr, _ := runningSite(t)
+	value := strings.Repeat("0123456789abcdef", 1400<<10/16)
+	s.under(gentle(), func() {
+		for i := range 4 {
+			s.put(fmt.Sprintf("/flags/large%d", i%2), fmt.Sprint(i, value))
+		}
+	})
+	s.settle()
+	s.check(tr)
+}
+
+// A large value after small changes makes a transaction that etcd refuses;
+// each changeset is then applied by itself, and a stop between two of them
+// loses none.
+func TestLargeValueBehindSmallOnes(t *testing.T) {
+	s, tr, d := runningSite(t)
+	value := strings.Repeat("0123456789abcdef", 1490<<10/16)
+	for round := range 3 {
+		d.stopImporter()
+		s.fill("/apps/small/", 20, 4<<10)
+		s.put("/flags/large", fmt.Sprint(round, value))
+		s.put("/apps/after", fmt.Sprint(round))
+		d.stopImporter = s.startImporter()
+	}
+	e := s.settle()
+	if e.Torn != 0 {
+		t.Errorf("a value that etcd takes is torn: %+v", e)
+	}
+	s.check(tr)
+}
+
+func TestTransactionOf128Operations(t *testing.T) {
+	s, tr, _ := runningSite(t)
+	var keys []string
+	var ops []clientv3.Op
+	for i := range 128 {
+		key := fmt.Sprintf("/flags/wide%03d", i)
+		if i%2 == 0 {
+			key = fmt.Sprintf("/apps/wide%03d", i)
+		}
+		keys = append(keys, key)
+		ops = append(ops, clientv3.OpPut(key, fmt.Sprint(i)))
+	}
+	if _, err := s.source.Client().Txn(t.Context()).Then(ops...).Commit(); err != nil {
+		t.Fatal(err)
+	}
+	s.settle()
+	tr.landsAtOnce("the transaction", keys)
+	s.check(tr)
+}
+
+func TestDeleteOf20000Keys(t *testing.T) {
+	s, tr, _ := runningSite(t)
+	keys := s.fill("/flags/mass/", 20_000, 20)
+	s.settle()
+	tr.restartTarget()
+	s.under(gentle(), func() {
+		if _, err := s.source.Client().Delete(t.Context(), "/flags/mass/", withPrefix); err != nil {
+			t.Fatal(err)
+		}
+		s.settleSoon()
+	})
+	if e := s.settle(); e.Torn != 0 {
+		t.Errorf("the delete is torn: %+v", e)
+	}
+	tr.landsAtOnce("the delete", keys)
+	s.check(tr)
+}
+
+func TestExpiryOf10000Keys(t *testing.T) {
+	s, tr, _ := runningSite(t)
+	lease, err := s.source.Client().Grant(t.Context(), 3600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := s.fill("/apps/leased/", 10_000, 20, clientv3.WithLease(lease.ID))
+	s.settle()
+	tr.restartTarget()
+	if _, err := s.source.Client().Revoke(t.Context(), lease.ID); err != nil {
+		t.Fatal(err)
+	}
+	if e := s.settle(); e.Torn != 0 {
+		t.Errorf("the expiry is torn: %+v", e)
+	}
+	tr.landsAtOnce("the expiry", keys)
+	s.check(tr)
+}
+
+// More than 8 MiB of tombstones at one revision are carried in parts, and the
+// target is torn meanwhile.
+func TestRevisionThatDoesNotFit(t *testing.T) {
+	s, tr, _ := runningSite(t)
+	prefix := "/apps/" + strings.Repeat("long/", 200)
+	s.fill(prefix, 9000, 10)
+	s.settle()
+	if _, err := s.source.Client().Delete(t.Context(), prefix, withPrefix); err != nil {
+		t.Fatal(err)
+	}
+	e := s.settle()
+	t.Logf("torn: %d, resyncs: %d", e.Torn, e.Resyncs)
+	if e.Torn == 0 {
+		t.Errorf("the revision was not torn, or it was not said: %+v", e)
+	}
+	s.load(t.Context(), workload.Load{Ops: 100})
+	s.settle()
+	s.check(tr)
+}
