@@ -36,6 +36,7 @@ type stage struct {
 	link        *testbed.Proxy // between the edge and the hub
 	admin       *nats.Conn
 	daemons     *errgroup.Group
+	joined      time.Time
 	cancel      context.CancelFunc
 	logger      *slog.Logger
 }
@@ -138,6 +139,7 @@ func (s *stage) importerConfig(ctx context.Context, dir string) (*config.Importe
 	if err != nil {
 		return nil, err
 	}
+	s.joined = time.Now()
 	cfg := &config.Importer{
 		Name: grant.Name, Source: grant.Source, Channel: grant.Channel, DataDir: data,
 		Hub:    config.HubLink{URL: url, Credentials: key},
@@ -147,12 +149,20 @@ func (s *stage) importerConfig(ctx context.Context, dir string) (*config.Importe
 	return cfg, nil
 }
 
-// report is the edge's newest status on the hub, as `syncer status` sees it.
-func (s *stage) report(ctx context.Context) (status.Edge, *status.Exporter, error) {
+// report is the edge's status as `syncer status` judges it, and the newest
+// revision that the exporter has published.
+func (s *stage) report(ctx context.Context) (status.Item, int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	all, err := jetstream.ReadStatuses(ctx, s.admin, sourceName)
-	return all.Edges[edgeName], all.Exporter, err
+	if err != nil {
+		return status.Item{}, 0, err
+	}
+	list := status.Merge(status.Observation{
+		Source: sourceName, Now: all.Now, Exporter: all.Exporter, Edges: all.Edges,
+		Pairs: []status.Pair{{Name: edgeName, Channel: policyName, Joined: s.joined}},
+	})
+	return list.Items[0], list.Source.Revision, nil
 }
 
 // stop ends the daemons, then what they use.

@@ -6,8 +6,6 @@ import (
 	"io"
 	"strings"
 	"time"
-
-	"github.com/syncer-io/syncer/replicator/status"
 )
 
 // view tells the story: a block that is redrawn on a terminal, one line a
@@ -44,25 +42,17 @@ func (v *view) show(ctx context.Context, s *stage, act string) {
 	if v.quiet {
 		return
 	}
-	e, exporter, err := s.report(ctx)
+	e, published, err := s.report(ctx)
 	if err != nil {
 		return
 	}
-	published := int64(0)
-	if exporter != nil {
-		published = exporter.SourceRevision
-	}
-	age := time.Since(e.Reported).Round(100 * time.Millisecond)
-	state := e.State
-	if age > 3*time.Second {
-		state = status.Disconnected
-	}
-	if e.Reported.IsZero() {
-		age = 0
+	age := "no report yet"
+	if e.AgeSeconds != nil {
+		age = fmt.Sprintf("report %.1fs old", *e.AgeSeconds)
 	}
 	behind := max(0, published-e.AppliedRevision)
-	line := fmt.Sprintf("%-12s  edge %-13s  cloud at revision %-6d  edge at %-6d  behind %-5d  keys %-5d  report %v old",
-		act, state, published, e.AppliedRevision, behind, e.Keys, age)
+	line := fmt.Sprintf("%-12s  edge %-13s  cloud at revision %-6d  edge at %-6d  behind %-5d  keys %-5d  %s",
+		act, e.State, published, e.AppliedRevision, behind, e.Keys, age)
 	if v.live {
 		v.erase()
 		_, _ = fmt.Fprintf(v.out, "        %s %s", bar(behind), line)
