@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -82,16 +83,26 @@ func TestDeleteOf20000Keys(t *testing.T) {
 
 func TestExpiryOf10000Keys(t *testing.T) {
 	s, tr, _ := runningSite(t)
-	lease, err := s.source.Client().Grant(t.Context(), 3600)
+	lease, err := s.source.Client().Grant(t.Context(), 3)
 	if err != nil {
 		t.Fatal(err)
 	}
+	ctx, expire := context.WithCancel(t.Context())
+	defer expire()
+	alive, err := s.source.Client().KeepAlive(ctx, lease.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for range alive { // closed by the client when ctx is done
+		}
+	}()
 	keys := s.fill("/apps/leased/", 10_000, 20, clientv3.WithLease(lease.ID))
 	s.settle()
 	tr.restartTarget()
-	if _, err := s.source.Client().Revoke(t.Context(), lease.ID); err != nil {
-		t.Fatal(err)
-	}
+	gone := s.source.Client().Watch(t.Context(), keys[0], clientv3.WithRev(s.sourceRevision()+1))
+	expire()
+	<-gone
 	if e := s.settle(); e.Torn != 0 {
 		t.Errorf("the expiry is torn: %+v", e)
 	}
