@@ -238,6 +238,11 @@ func (p *pairs) Channel(ctx context.Context, edge string) (string, bool, error) 
 	return rec.Policy, rec.State == pairing.Paired && rec.Source == p.source, nil
 }
 
+// MayReply implements exporter.Pairs.
+func (p *pairs) MayReply(edge, subject string) bool {
+	return pairing.ReplyAllowed(jetstream.InboxPrefix(edge), subject)
+}
+
 // Import runs an importer until ctx is done.
 func Import(ctx context.Context, cfg *config.Importer, logger *slog.Logger) (err error) {
 	dir, err := OpenDataDir(cfg.DataDir)

@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
+	syncstream "github.com/syncer-io/syncer/replicator/jetstream"
 	"github.com/syncer-io/syncer/replicator/pairing"
 )
 
@@ -65,7 +66,7 @@ func describeRemoval(p *page, before pairing.Record, dropped bool) {
 		p.line("pair %s removed: its edge is disconnected and not let in any more", before.Name)
 	}
 	if dropped {
-		p.line("consumer %s of stream %s deleted", pairing.Consumer(before.Name), pairing.Stream(before.Source))
+		p.line("consumer %s of stream %s deleted", pairing.Consumer(before.Name), syncstream.Stream(before.Source))
 	}
 }
 
@@ -75,7 +76,7 @@ func (c *cloud) dropConsumer(ctx context.Context, edge string) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("open JetStream: %w", err)
 	}
-	stream := pairing.Stream(c.cfg.Name)
+	stream := syncstream.Stream(c.cfg.Name)
 	err = js.DeleteConsumer(ctx, stream, pairing.Consumer(edge))
 	switch {
 	case err == nil:

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
+	syncstream "github.com/syncer-io/syncer/replicator/jetstream"
 	"github.com/syncer-io/syncer/replicator/pairing"
 )
 
@@ -117,7 +118,7 @@ func (c *cloud) consumer(ctx context.Context, edge string) (*consumerView, error
 	if err != nil {
 		return nil, fmt.Errorf("open JetStream: %w", err)
 	}
-	stream := pairing.Stream(c.cfg.Name)
+	stream := syncstream.Stream(c.cfg.Name)
 	consumer, err := js.Consumer(ctx, stream, pairing.Consumer(edge))
 	if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil, nil

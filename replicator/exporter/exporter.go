@@ -37,6 +37,8 @@ type Pairs interface {
 	// Channel is the channel of an edge; ok is false when the edge is not
 	// paired, or no longer.
 	Channel(ctx context.Context, edge string) (channel string, ok bool, err error)
+	// MayReply reports whether a subject is the edge's own.
+	MayReply(edge, subject string) bool
 }
 
 // Exporter publishes the channels of one source. Make it with New, then Run
@@ -132,7 +134,7 @@ func (e *Exporter) work(ctx context.Context, log *jetstream.Log, channels map[st
 		group.Go(func() error { return c.run(ctx) })
 	}
 	group.Go(func() error {
-		stop, err := jetstream.Serve(e.nc, e.cfg.Name, func(edge string, req jetstream.Request) jetstream.Reply {
+		stop, err := jetstream.Serve(e.nc, e.cfg.Name, e.pairs.MayReply, func(edge string, req jetstream.Request) jetstream.Reply {
 			return e.answer(ctx, channels, edge, req)
 		})
 		if err != nil {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/fault"
-	"github.com/syncer-io/syncer/replicator/pairing"
 )
 
 // RPCFormat is the version of requests and replies. A side that meets another
@@ -128,12 +127,14 @@ func Ask(ctx context.Context, nc *nats.Conn, source, edge string, req Request) (
 
 // Serve answers the requests of all edges of a source until the returned stop
 // function is called, which waits for a handler that is running. The handler
-// is called by one goroutine at a time.
-func Serve(nc *nats.Conn, source string, handler func(edge string, req Request) Reply) (stop func() error, err error) {
+// is called by one goroutine at a time. mayReply says whether a reply to the
+// edge may go to a subject: the edge chooses it, and the exporter may publish
+// where the edge may not.
+func Serve(nc *nats.Conn, source string, mayReply func(edge, subject string) bool, handler func(edge string, req Request) Reply) (stop func() error, err error) {
 	closed := make(chan struct{})
 	sub, err := nc.Subscribe(RPCSubject(source, "*"), func(m *nats.Msg) {
 		edge := m.Subject[strings.LastIndexByte(m.Subject, '.')+1:]
-		if !pairing.ReplyAllowed(InboxPrefix(edge), m.Reply) {
+		if !mayReply(edge, m.Reply) {
 			return // it would have the exporter publish for it
 		}
 		reply := answer(edge, m.Data, handler)

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"slices"
 	"testing"
+
+	"github.com/syncer-io/syncer/replicator/jetstream"
 )
 
 func TestIndexFollowsAPair(t *testing.T) {
@@ -81,7 +83,7 @@ func TestReplyAllowed(t *testing.T) {
 		"": false, "_INBOX_store-1": false, "_INBOX_store-1.": false, "_INBOX_store-10.abc": false,
 		"_INBOX_store-1.>": false, "$JS.API.STREAM.DELETE.SYNC_cloud": false, "syncer.log.cloud.flags": false,
 	} {
-		if got := ReplyAllowed(EdgeInbox("store-1"), reply); got != want {
+		if got := ReplyAllowed(jetstream.InboxPrefix("store-1"), reply); got != want {
 			t.Errorf("%q: %v", reply, got)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nkeys"
 
 	"github.com/syncer-io/syncer/replicator/fault"
+	"github.com/syncer-io/syncer/replicator/jetstream"
 	"github.com/syncer-io/syncer/replicator/jetstream/conn"
 )
 
@@ -149,7 +150,7 @@ func (o JoinOptions) prove(ctx context.Context, g Grant, edge nkeys.KeyPair) err
 	if err != nil {
 		return err
 	}
-	nc, err := o.connect(ctx, seed, g.Name, EdgeInbox(g.Name), nil)
+	nc, err := o.connect(ctx, seed, g.Name, jetstream.InboxPrefix(g.Name), nil)
 	if err != nil {
 		return err
 	}

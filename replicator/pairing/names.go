@@ -22,17 +22,8 @@ func checkName(what, s string) error {
 		"%s %q is not a valid name", what, s)
 }
 
-// Stream is the name of the log stream of a source.
-func Stream(source string) string { return "SYNC_" + source }
-
 // Consumer is the name of an edge's durable consumer on its source's stream.
 func Consumer(edge string) string { return edge }
-
-// RPCSubject is where an edge asks its exporter.
-func RPCSubject(source, edge string) string { return "syncer.rpc." + source + "." + edge }
-
-// StatusSubject is where an edge reports.
-func StatusSubject(source, edge string) string { return "syncer.status." + source + "." + edge }
 
 // JoinSubject is where the bearer of a token asks to join.
 func JoinSubject(tokenID string) string { return joinPrefix + tokenID }

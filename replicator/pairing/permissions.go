@@ -1,6 +1,10 @@
 package pairing
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/syncer-io/syncer/replicator/jetstream"
+)
 
 // Permissions are the subjects that a NATS user may publish and subscribe to.
 // Everything not listed is refused.
@@ -8,9 +12,6 @@ type Permissions struct {
 	Publish   []string
 	Subscribe []string
 }
-
-// EdgeInbox is the inbox prefix of a paired edge's connection.
-func EdgeInbox(edge string) string { return "_INBOX_" + edge }
 
 // JoinInbox is the inbox prefix of a connection made with a token.
 func JoinInbox(tokenID string) string { return "_INBOX_join_" + tokenID }
@@ -22,17 +23,17 @@ func JoinInbox(tokenID string) string { return "_INBOX_join_" + tokenID }
 // Both forms of the acknowledgement subject are granted: the second is the one
 // that carries domain and account, which a hub's operator may turn on.
 func EdgePermissions(source, edge string) Permissions {
-	own := Stream(source) + "." + Consumer(edge)
+	own := jetstream.Stream(source) + "." + Consumer(edge)
 	return Permissions{
 		Publish: []string{
 			"$JS.API.CONSUMER.INFO." + own,
 			"$JS.API.CONSUMER.MSG.NEXT." + own,
 			"$JS.ACK." + own + ".>",
 			"$JS.ACK.*.*." + own + ".>",
-			RPCSubject(source, edge),
-			StatusSubject(source, edge),
+			jetstream.RPCSubject(source, edge),
+			jetstream.StatusSubject(source, edge),
 		},
-		Subscribe: []string{EdgeInbox(edge) + ".>"},
+		Subscribe: []string{jetstream.InboxPrefix(edge) + ".>"},
 	}
 }
 

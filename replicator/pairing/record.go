@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nkeys"
+
+	"github.com/syncer-io/syncer/replicator/jetstream"
 )
 
 // State is where a pair stands.
@@ -54,7 +56,7 @@ func (r Record) Grant() Grant {
 		Name:     r.Name,
 		Source:   r.Source,
 		Channel:  r.Policy,
-		Stream:   Stream(r.Source),
+		Stream:   jetstream.Stream(r.Source),
 		Consumer: Consumer(r.Name),
 	}
 }

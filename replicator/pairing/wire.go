@@ -8,6 +8,8 @@ import (
 	"unicode"
 
 	"github.com/nats-io/nkeys"
+
+	"github.com/syncer-io/syncer/replicator/jetstream"
 )
 
 // Grant is the answer to a successful join: who the edge is, and where it finds
@@ -33,7 +35,7 @@ func (g Grant) validate() error {
 	if err := errors.Join(checkName("edge", g.Name), checkName("source", g.Source), checkName("channel", g.Channel)); err != nil {
 		return fmt.Errorf("the hub's grant: %w", err)
 	}
-	if g.Stream != Stream(g.Source) || g.Consumer != Consumer(g.Name) {
+	if g.Stream != jetstream.Stream(g.Source) || g.Consumer != Consumer(g.Name) {
 		return fmt.Errorf("the hub's grant names stream %q and consumer %q, which do not belong to edge %s of source %s",
 			g.Stream, g.Consumer, g.Name, g.Source)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/syncer-io/syncer/replicator/fault"
+	syncstream "github.com/syncer-io/syncer/replicator/jetstream"
 	"github.com/syncer-io/syncer/replicator/jetstream/conn"
 	"github.com/syncer-io/syncer/replicator/jetstream/hub"
 	"github.com/syncer-io/syncer/replicator/pairing"
@@ -47,7 +48,7 @@ func TestEdgeReadsAcknowledgesAsksAndReports(t *testing.T) {
 		t.Errorf("an rpc without an exporter: %v", err)
 	}
 	answer, err := nc.Subscribe("syncer.rpc.cloud.*", func(m *nats.Msg) {
-		if !pairing.ReplyAllowed(pairing.EdgeInbox("store-1"), m.Reply) {
+		if !pairing.ReplyAllowed(syncstream.InboxPrefix("store-1"), m.Reply) {
 			t.Errorf("reply %q is not the edge's", m.Reply)
 		}
 		_ = m.Respond(append([]byte(m.Subject+" "), m.Data...))

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	syncstream "github.com/syncer-io/syncer/replicator/jetstream"
 	"github.com/syncer-io/syncer/replicator/jetstream/conn"
 	"github.com/syncer-io/syncer/replicator/jetstream/hub"
 	"github.com/syncer-io/syncer/replicator/pairing"
@@ -82,7 +83,7 @@ func connectEdge(t *testing.T, h *hub.Hub, edge, file string) *client {
 	var err error
 	c.Conn, err = conn.Connect(testContext(t), conn.Options{
 		URLs: []string{h.URL()}, CredentialsFile: file, Name: edge,
-		InboxPrefix: pairing.EdgeInbox(edge), Violations: &c.violations, JitterMax: time.Millisecond,
+		InboxPrefix: syncstream.InboxPrefix(edge), Violations: &c.violations, JitterMax: time.Millisecond,
 	})
 	if err != nil {
 		t.Fatalf("connect as %s: %v", edge, err)
