@@ -1,20 +1,12 @@
 package pairing
 
 import (
-	"regexp"
-
+	"github.com/syncer-io/syncer/filter"
 	"github.com/syncer-io/syncer/replicator/fault"
 )
 
-var namePattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
-
-// ValidName reports whether s may name a source, an edge or a policy: 1 to 63
-// lower-case letters, digits and inner dashes. Such a name is always exactly
-// one token of a NATS subject.
-func ValidName(s string) bool { return namePattern.MatchString(s) }
-
 func checkName(what, s string) error {
-	if ValidName(s) {
+	if filter.ValidName(s) {
 		return nil
 	}
 	return fault.New(fault.Usage,

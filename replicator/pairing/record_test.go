@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nkeys"
+
+	"github.com/syncer-io/syncer/filter"
 )
 
 func publicUserKey(t testing.TB) string {
@@ -92,7 +94,7 @@ func FuzzDecodeRecord(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if !ValidName(r.Name) || !ValidName(r.Source) || !validTokenID(r.TokenID) {
+		if !filter.ValidName(r.Name) || !filter.ValidName(r.Source) || !validTokenID(r.TokenID) {
 			t.Errorf("accepted %+v", r)
 		}
 		again, err := encodeRecord(r)
@@ -114,7 +116,7 @@ func FuzzDecodeJoin(f *testing.F) {
 			if a.Reason != printable(a.Reason, 1024) {
 				t.Errorf("reason is not printable: %q", a.Reason)
 			}
-			if a.Grant != nil && !ValidName(a.Grant.Name) {
+			if a.Grant != nil && !filter.ValidName(a.Grant.Name) {
 				t.Errorf("accepted grant %+v", a.Grant)
 			}
 		}
