@@ -1,0 +1,73 @@
+package instrument
+
+import (
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/syncer-io/syncer/replicator/status"
+)
+
+func scrape(t *testing.T, c prometheus.Collector) map[string]float64 {
+	t.Helper()
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(c)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.Metric {
+			name := f.GetName()
+			for _, l := range m.Label {
+				if l.GetName() == "state" {
+					name += "/" + l.GetValue()
+				}
+			}
+			out[name] = m.GetGauge().GetValue() + m.GetCounter().GetValue()
+		}
+	}
+	return out
+}
+
+func TestEdgeMetricsSayWhatTheStatusSays(t *testing.T) {
+	got := scrape(t, Importer(func() status.Edge {
+		return status.Edge{
+			Name: "store-1", Channel: "flags", State: status.Halted, AppliedRevision: 7, Gaps: 2, Resyncs: 3, Torn: 4,
+			Mismatches: 5, Replayed: 6, Heartbeat: time.Unix(100, 0),
+		}
+	}))
+	for name, want := range map[string]float64{
+		"syncer_edge_state/halted":                1,
+		"syncer_edge_state/in-sync":               0,
+		"syncer_edge_applied_revision":            7,
+		"syncer_edge_gaps_total":                  2,
+		"syncer_edge_resyncs_total":               3,
+		"syncer_edge_torn_revisions_total":        4,
+		"syncer_edge_digest_mismatches_total":     5,
+		"syncer_edge_replayed_messages_total":     6,
+		"syncer_edge_heartbeat_timestamp_seconds": 100,
+	} {
+		if v, ok := got[name]; !ok || v != want {
+			t.Errorf("%s is %v (there: %v), want %v", name, v, ok, want)
+		}
+	}
+}
+
+func TestExporterMetricsSayWhatTheStatusSays(t *testing.T) {
+	got := scrape(t, Exporter(func() status.Exporter {
+		return status.Exporter{Source: "cloud", Role: "active", Channels: []status.Channel{{Name: "flags", Revision: 9, Keys: 3, Resets: 2}}}
+	}))
+	for name, want := range map[string]float64{
+		"syncer_exporter_active":      1,
+		"syncer_channel_revision":     9,
+		"syncer_channel_keys":         3,
+		"syncer_channel_resets_total": 2,
+	} {
+		if v, ok := got[name]; !ok || v != want {
+			t.Errorf("%s is %v (there: %v), want %v", name, v, ok, want)
+		}
+	}
+}
