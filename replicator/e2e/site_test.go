@@ -34,6 +34,8 @@ type site struct {
 
 	// Links in front of the hub, when the test asks for them.
 	edgeLink, cloudLink *testbed.Proxy
+	// targetLink is in front of the target, for the importer only.
+	targetLink *testbed.Proxy
 
 	admin   *nats.Conn
 	reports *reports
@@ -58,6 +60,17 @@ rules:
   - name: apps
     prefix: /apps/
 `
+
+// withTargetLink puts a link of the test's own between the importer and its
+// etcd.
+func withTargetLink(s *site) { s.targetLink = testbed.NewProxy(s.t, s.target.Address()) }
+
+func (s *site) targetEndpoint() string {
+	if s.targetLink == nil {
+		return s.target.Endpoint()
+	}
+	return "http://" + s.targetLink.Address()
+}
 
 func newSite(t *testing.T, options ...option) *site {
 	t.Helper()
@@ -150,7 +163,7 @@ channel: %s
 hub: {url: %q, credentials: edge/edge.nk}
 target: {etcd: {endpoints: [%q]}}
 dataDir: edge
-`, grant.Name, grant.Source, grant.Channel, s.via(s.edgeLink), s.target.Endpoint()))
+`, grant.Name, grant.Source, grant.Channel, s.via(s.edgeLink), s.targetEndpoint()))
 	if s.edge, err = config.LoadImporter(path); err != nil {
 		s.t.Fatalf("load edge.yaml: %v", err)
 	}

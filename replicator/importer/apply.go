@@ -387,7 +387,7 @@ func (a *applier) commit(ctx context.Context, changes []change.Change, cursor ta
 		return err
 	}
 	var rev int64
-	err := a.patiently(ctx, func() (err error) {
+	err := a.promptly(ctx, func() (err error) {
 		rev, err = a.target.Commit(ctx, target.Tx{Changes: changes, Cursor: &cursor})
 		return err
 	})
@@ -428,6 +428,14 @@ func (a *applier) patiently(ctx context.Context, fn func() error) error {
 			return err
 		}
 	}
+}
+
+// promptly is patiently for requests that a healthy target answers soon.
+func (a *applier) promptly(ctx context.Context, fn func() error) error {
+	return a.patiently(ctx, func() error {
+		defer a.im.view.ask()()
+		return fn()
+	})
 }
 
 // final reports whether the same call would fail again. A commit of which the

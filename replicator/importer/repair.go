@@ -179,7 +179,7 @@ func (a *applier) chunk(ctx context.Context, f taken, c change.Chunk) error {
 }
 
 func (a *applier) replace(ctx context.Context, c change.Chunk) error {
-	err := a.patiently(ctx, func() error {
+	err := a.promptly(ctx, func() error {
 		done, err := a.target.Replace(ctx, target.Chunk{Range: c.Range, Want: c.KVs})
 		for _, kv := range done.Put {
 			a.table.Put(kv.Key, kv.Value)

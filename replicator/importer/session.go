@@ -79,8 +79,14 @@ func (im *Importer) attach(ctx context.Context, a *applier, head change.Head, po
 	if a != nil {
 		req.Seq = a.seq
 	}
+	// A question that an exporter took to its grave is asked again soon; a slow
+	// link gets more time with each.
+	patience := 2 * time.Second
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
-		reply, err := im.ask(ctx, jetstream.Request{Attach: req}, 10*time.Second)
+		reply, err := im.ask(ctx, jetstream.Request{Attach: req}, patience)
+		if errors.Is(err, context.DeadlineExceeded) {
+			patience = min(2*patience, 20*time.Second)
+		}
 		if err == nil && reply.Attach == nil {
 			err = errors.New("the exporter answered without an attach reply")
 		}
@@ -116,6 +122,8 @@ func (im *Importer) unreachable(err error) error {
 		return fault.New(fault.Unreachable, "check the link and the hub's address; the importer keeps trying", "the hub is not reachable: %w", cause)
 	case errors.Is(err, jetstream.ErrNoExporter):
 		return fault.New(fault.Unreachable, "start the exporter, or wait for a standby to take over", "%w", err)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fault.New(fault.Unreachable, "look at the exporter: syncer status on the cloud side; the importer keeps asking", "no answer in time: %w", err)
 	default:
 		return err
 	}

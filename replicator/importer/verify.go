@@ -71,7 +71,7 @@ func (a *applier) check(ctx context.Context) error {
 	if err := a.barrier(); err != nil {
 		return err
 	}
-	err := a.patiently(ctx, func() error {
+	err := a.promptly(ctx, func() error {
 		_, _, _, err := a.target.Load(ctx)
 		return err
 	})

@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -28,9 +29,11 @@ type view struct {
 	heardAt   time.Time // by the local clock
 	sent      time.Time // when the newest applied frame was sent
 	attached  bool
-	repairs   string // reason of the repair that runs
-	inbox     inbox  // nil until it is open
-	next      uint64 // the first inbox record that is not applied
+	proven    bool        // a heartbeat of this attachment was verified
+	repairs   string      // reason of the repair that runs
+	asking    []time.Time // since when requests to the target are under way
+	inbox     inbox       // nil until it is open
+	next      uint64      // the first inbox record that is not applied
 	changed   chan struct{}
 }
 
@@ -113,6 +116,7 @@ func (v *view) verified(revision int64, d digest.Digest) {
 	v.update(func() {
 		v.edge.VerifiedRevision, v.edge.Keys, v.edge.Digest = revision, d.Count, d.String()
 		v.edge.RangesLeft, v.edge.BytesLeft, v.repairs = 0, 0, ""
+		v.proven = true
 	})
 }
 
@@ -147,7 +151,7 @@ func (v *view) repairing(r *repair) {
 
 func (v *view) attach(attached bool, heartbeat time.Duration) {
 	v.update(func() {
-		v.attached = attached
+		v.attached, v.proven = attached, false
 		if heartbeat > 0 {
 			v.heartbeat = heartbeat
 		}
@@ -165,6 +169,35 @@ func (v *view) trouble(part string, err error) {
 			v.troubles[part] = err
 		}
 	})
+}
+
+// unanswered is how long the target may take over one request before that is
+// trouble: the request waits for the target, however long it is away.
+const unanswered = 5 * time.Second
+
+// ask notes that a request to the target is under way until done is called.
+func (v *view) ask() (done func()) {
+	since := time.Now()
+	v.update(func() { v.asking = append(v.asking, since) })
+	return func() {
+		v.update(func() {
+			i := slices.IndexFunc(v.asking, since.Equal)
+			v.asking = slices.Delete(v.asking, i, i+1)
+		})
+	}
+}
+
+// silence is the trouble with a target that does not answer, if it does not.
+func (v *view) silence() error {
+	if len(v.asking) == 0 {
+		return nil
+	}
+	waited := time.Since(slices.MinFunc(v.asking, time.Time.Compare))
+	if waited < unanswered {
+		return nil
+	}
+	return fault.New(fault.Unreachable, "check that the target etcd is running, has a leader, and is reachable",
+		"the target etcd does not answer")
 }
 
 func (v *view) tier(tier string) { v.update(func() { v.edge.Tier = tier }) }
@@ -192,8 +225,8 @@ type verdict struct {
 // state is the importer's own verdict. `in-sync` needs proof: the newest
 // heartbeat, not older than a few intervals, was verified at its revision.
 func (v *view) state() verdict {
-	for _, part := range []string{partTarget, partInbox, partPair} {
-		if err := v.troubles[part]; err != nil {
+	for _, err := range []error{v.troubles[partTarget], v.silence(), v.troubles[partInbox], v.troubles[partPair]} {
+		if err != nil {
 			return verdict{status.Halted, err.Error(), fault.Try(err)}
 		}
 	}
@@ -215,8 +248,8 @@ func (v *view) state() verdict {
 			reason = "waiting for the comparison with the source"
 		}
 		return verdict{status.Bootstrapping, reason, ""}
-	case v.edge.VerifiedRevision == 0:
-		return verdict{status.CatchingUp, "waiting for the first proof of equality", ""}
+	case !v.proven:
+		return verdict{status.CatchingUp, "waiting for the first proof of equality since it attached", ""}
 	case waiting > 0 && !v.sent.IsZero() && time.Since(v.sent) > quiet:
 		return verdict{status.CatchingUp, "changes are waiting to be applied", ""}
 	default:

@@ -220,7 +220,7 @@ var stories = []struct {
 		"resumable": `target revision 3: cursor L@9`}},
 	{"the end is behind", `
 		2: /t/a=2 /t/b=2 /t/c=2 @4`, map[string]string{
-		"convergent": `target revision 2: cursor L@4 is behind the selection's last change at 7`}},
+		"convergent": `target revision 2: cursor L@4 is behind the selection's last change at 6`}},
 	{"the end is not consistent", `
 		2: /t/c=2 /t/d=4 @7
 		3: @7!`, map[string]string{

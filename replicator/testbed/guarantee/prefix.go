@@ -72,7 +72,7 @@ func (c Case) sameInTheEnd(cursor Cursor) error {
 	if err != nil {
 		return err
 	}
-	if last := c.lastSelected(source); cursor.Revision < last {
+	if last := c.lastChanged(source); cursor.Revision < last {
 		return fmt.Errorf("cursor %s is behind the selection's last change at %d", cursor, last)
 	}
 	r := newReplay(c)
@@ -85,14 +85,21 @@ func (c Case) sameInTheEnd(cursor Cursor) error {
 	return r.difference()
 }
 
-// lastSelected is the last source revision that changed the selection.
-func (c Case) lastSelected(source history.History) int64 {
-	for i := len(source.Revs) - 1; i >= 0; i-- {
-		if len(c.selectedEvents(source.Revs[i])) > 0 {
-			return source.Revs[i].Revision
+// lastChanged is the last source revision that changed the selection's content.
+// Writing what a key holds already changes nothing, and moves no cursor.
+func (c Case) lastChanged(source history.History) int64 {
+	content, last := c.selected(source.Content), source.Base
+	for _, rev := range source.Revs {
+		for _, e := range c.selectedEvents(rev) {
+			value, held := content[e.Key]
+			if same := held && value == e.Value; e.Delete && !held || !e.Delete && same {
+				continue
+			}
+			last = rev.Revision
+			e.Apply(content)
 		}
 	}
-	return source.Base
+	return last
 }
 
 func ownedEvents(c Case, rev history.Rev) []history.Event {
