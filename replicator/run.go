@@ -77,7 +77,7 @@ func Export(ctx context.Context, cfg *config.Exporter, logger *slog.Logger) (err
 		return err
 	}
 	defer nc.Close()
-	cli, err := reach(ctx, "source", cfg.Source.Etcd, logger)
+	cli, err := reach(ctx, cfg.Source.Etcd, logger)
 	if err != nil {
 		return finish(err)
 	}
@@ -146,18 +146,18 @@ func EtcdConfig(e config.Etcd) dial.Config {
 	return d
 }
 
-// reach connects to an etcd, and tries for ever while it cannot: a daemon that
+// reach connects to the source etcd, and tries for ever while it cannot: a daemon that
 // starts before its cluster finds it later.
-func reach(ctx context.Context, what string, e config.Etcd, logger *slog.Logger) (*clientv3.Client, error) {
+func reach(ctx context.Context, e config.Etcd, logger *slog.Logger) (*clientv3.Client, error) {
 	for pause := 500 * time.Millisecond; ; pause = min(2*pause, 10*time.Second) {
-		cli, err := connect(ctx, what, e, logger)
+		cli, err := connect(ctx, dial.Source, e, logger)
 		if err == nil {
 			return cli, nil
 		}
 		if ctx.Err() != nil {
 			return nil, errDone
 		}
-		logger.Error("the "+what+" etcd is not usable, trying again", "cause", err.Error(), "try", fault.Try(err))
+		logger.Error("the source etcd is not usable, trying again", "cause", err.Error(), "try", fault.Try(err))
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
@@ -166,17 +166,17 @@ func reach(ctx context.Context, what string, e config.Etcd, logger *slog.Logger)
 	}
 }
 
-func connect(ctx context.Context, what string, e config.Etcd, logger *slog.Logger) (*clientv3.Client, error) {
+func connect(ctx context.Context, role dial.Role, e config.Etcd, logger *slog.Logger) (*clientv3.Client, error) {
 	cli, err := dial.Dial(ctx, EtcdConfig(e), logger)
 	if err != nil {
 		return nil, err
 	}
-	server, err := dial.Check(ctx, cli, dial.Role(what))
+	server, err := dial.Check(ctx, cli, role)
 	if err != nil {
 		return nil, errors.Join(err, cli.Close())
 	}
 	for _, w := range server.Warnings {
-		logger.Warn("the "+what+" etcd", "warning", w)
+		logger.Warn("the etcd deserves attention", "role", string(role), "warning", w)
 	}
 	return cli, nil
 }
@@ -269,7 +269,7 @@ func Import(ctx context.Context, cfg *config.Importer, logger *slog.Logger) (err
 		DataDir:    cfg.DataDir,
 		InboxBytes: int64(cfg.Inbox.MaxBytes),
 	}, nc, func(ctx context.Context) (*clientv3.Client, error) {
-		return connect(ctx, "target", cfg.Target.Etcd, logger)
+		return connect(ctx, dial.Target, cfg.Target.Etcd, logger)
 	}, logger)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {

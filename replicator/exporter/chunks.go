@@ -31,7 +31,6 @@ type chunks struct {
 	running map[*chunkRead]struct{}
 	waiting []*chunkRead // read, and ahead of the channel; by revision
 	results chan *chunkRead
-	cancel  context.CancelFunc
 }
 
 type chunkJob struct {

@@ -72,7 +72,7 @@ func (e *Exporter) Run(ctx context.Context) error {
 		began := time.Now()
 		err := e.term(ctx)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // the end that was asked for
 		}
 		var format *change.FormatError
 		if errors.As(err, &format) {

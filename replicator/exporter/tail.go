@@ -92,7 +92,7 @@ func (c *channel) tailOf(m jetstream.Message) (tail, error) {
 	}
 	if err != nil || f.Channel != c.name || !f.Kind.Chained() {
 		c.logger.Error("a message of the channel is not a frame", "channel", c.name, "sequence", m.Seq)
-		return tail{}, nil
+		return tail{}, nil //nolint:nilerr // not a tail is the finding
 	}
 	t := tail{found: true, prev: f.PrevHash, seq: m.Seq}
 	t.head = change.Head{Position: change.Position{Lineage: f.Lineage, Revision: f.Last}, Hash: change.HashOf(m.Data)}

@@ -171,7 +171,7 @@ func (a *applier) take(ctx context.Context, r wal.Record) error {
 	}
 	hash := change.HashOf(message)
 	if f.Kind.Chained() {
-		if !a.synced && f.PrevHash != change.Hash(a.cursorChain()) {
+		if !a.synced && f.PrevHash != a.cursorChain() {
 			return nil // applied before the restart, or another history
 		}
 		a.synced, a.seen = true, hash

@@ -73,7 +73,9 @@ func (im *Importer) Status() status.Edge { return im.view.status() }
 // only for what cannot go away by itself: another importer of the same edge
 // took over (class Safety), or a frame of a format from the future.
 func (im *Importer) Run(ctx context.Context) error {
-	if err := im.openInbox(ctx); err != nil {
+	if err := im.openInbox(ctx); errors.Is(err, errDone) {
+		return nil
+	} else if err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
@@ -129,7 +131,7 @@ func (im *Importer) openInbox(ctx context.Context) error {
 		}
 		im.logger.Error("the inbox cannot be opened", "cause", err.Error())
 		if wait(ctx, 5*time.Second) != nil {
-			return nil
+			return errDone
 		}
 	}
 }

@@ -41,7 +41,7 @@ func loadProfile(dir string) (profile, bool, error) {
 	}
 	var p profile
 	if json.Unmarshal(raw, &p) != nil || p.Format != profileFormat {
-		return profile{}, false, nil
+		return profile{}, false, nil //nolint:nilerr // a cache that cannot be read is no cache
 	}
 	return p, true, nil
 }

@@ -37,7 +37,7 @@ func (l *link) follow(m jetstream.Message, channel string) (keep bool, err error
 		return false, err
 	}
 	if err != nil || f.Channel != channel {
-		return false, nil // not a frame of this channel: somebody else wrote it
+		return false, nil //nolint:nilerr // not a frame of this channel: somebody else wrote it
 	}
 	if !f.Kind.Chained() {
 		// A chunk that stands behind another frame than the newest is out of

@@ -37,6 +37,9 @@ func (im *Importer) session(ctx context.Context) error {
 		}
 		head = change.Head{Position: change.Position{Lineage: a.cursor.Lineage, Revision: a.position}, Hash: a.seen}
 		policy = a.cursor.Policy
+		if im.dead.at(head.Hash) {
+			head.Hash = change.Hash{} // which asks for a comparison
+		}
 	}
 	reply, err := im.attach(ctx, a, head, policy)
 	if err != nil {

@@ -203,7 +203,7 @@ func TestDialAndCheck(t *testing.T) {
 }
 
 func TestDialUnixSocket(t *testing.T) {
-	dir, err := os.MkdirTemp("", "sock") // t.TempDir is too long for a socket
+	dir, err := os.MkdirTemp("", "sock") //nolint:usetesting // t.TempDir is too long for a socket
 	if err != nil {
 		t.Fatal(err)
 	}
