@@ -4,7 +4,7 @@
 GO           ?= go
 VERSION      ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 PACKAGES     ?= ./...
-TEST_TIMEOUT ?= 15m
+TEST_TIMEOUT ?= 20m
 RACE_TIMEOUT ?= 30m
 FUZZTIME     ?= 20s
 FAULT        ?= Fault
