@@ -108,8 +108,12 @@ func (c *cloud) registry(ctx context.Context) (*pairing.Registry, error) {
 	return r, c.explain(err)
 }
 
-// explain says what the end of a time limit means here: the hub is silent.
+// explain says what the end of a time limit means here, the hub is silent, and
+// what an error does when the connection is gone.
 func (c *cloud) explain(err error) error {
+	if err != nil && !c.nc.IsConnected() {
+		return fault.New(fault.Unreachable, "see that the hub runs, and its log", "the hub went away before it answered: %w", err)
+	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) {
 		return fault.New(fault.Unreachable, "see that the hub is healthy, and its log",
 			"the hub at %s did not answer in %v: %w", c.nc.ConnectedUrlRedacted(), answerTime, err)

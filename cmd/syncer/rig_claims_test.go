@@ -10,20 +10,29 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
+	"github.com/syncer-io/syncer/replicator/jetstream"
+	"github.com/syncer-io/syncer/replicator/jetstream/conn"
 	"github.com/syncer-io/syncer/replicator/status"
 )
 
-// claim is what `syncer status -o json` said of the edge.
+// claim is what was said of the edge: by `syncer status -o json`, or by the
+// edge itself in a report.
 type claim struct {
 	asked, answered time.Time
 	item            status.Item
+	report          bool
+	digest          string // of a report
 }
 
-// claims asks `syncer status` again and again while a rig runs.
+// claims asks `syncer status` again and again while a rig runs, and takes every
+// report of the edge.
 type claims struct {
 	r       *rig
 	cancel  context.CancelFunc
 	running sync.WaitGroup
+	sub     *nats.Subscription
 
 	mu   sync.Mutex
 	list []claim
@@ -33,8 +42,17 @@ type claims struct {
 const askEvery = 700 * time.Millisecond
 
 func (r *rig) listen() *claims {
+	r.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &claims{r: r, cancel: cancel}
+	nc := r.admin()
+	var err error
+	if c.sub, err = nc.Subscribe(jetstream.StatusSubject("cloud", "store-1"), c.take); err != nil {
+		r.t.Fatalf("listen to the edge's reports: %v", err)
+	}
+	if err := nc.FlushWithContext(within(r.t)); err != nil {
+		r.t.Fatalf("listen to the edge's reports: %v", err)
+	}
 	c.running.Go(func() {
 		for ctx.Err() == nil {
 			c.ask(ctx)
@@ -53,6 +71,21 @@ func (r *rig) listen() *claims {
 func (c *claims) stop() {
 	c.cancel()
 	c.running.Wait()
+	_ = c.sub.Unsubscribe() // it fails only when the connection is gone
+}
+
+// take records a report.
+func (c *claims) take(m *nats.Msg) {
+	var e status.Edge
+	if err := json.Unmarshal(m.Data, &e); err != nil {
+		c.r.t.Errorf("a report of the edge cannot be read: %v\n%s", err, m.Data)
+		return
+	}
+	age := 0.0
+	c.add(claim{asked: time.Now(), answered: time.Now(), report: true, digest: e.Digest, item: status.Item{
+		Name: e.Name, State: e.State, Reason: e.Reason, Lineage: e.Lineage, AgeSeconds: &age,
+		AppliedRevision: e.AppliedRevision, VerifiedRevision: e.VerifiedRevision, Keys: e.Keys,
+	}})
 }
 
 func (c *claims) all() []claim {
@@ -92,9 +125,13 @@ func (c *claims) ask(ctx context.Context) {
 	if it.State != status.InSync && it.Reason == "" {
 		c.r.t.Errorf("a %s edge gives no reason:\n%s", it.State, res.stdout)
 	}
+	c.add(claim{asked: asked, answered: time.Now(), item: it})
+}
+
+func (c *claims) add(said claim) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.list = append(c.list, claim{asked: asked, answered: time.Now(), item: it})
+	c.list = append(c.list, said)
 }
 
 // only reads a status of one edge.
@@ -143,6 +180,20 @@ func (r *rig) await(what string, condition func(status.List, status.Item) bool) 
 		}
 		r.hold(200 * time.Millisecond)
 	}
+}
+
+// admin connects to the hub as its administrator.
+func (r *rig) admin() *nats.Conn {
+	r.t.Helper()
+	nc, err := conn.Connect(within(r.t), conn.Options{
+		URLs: []string{"nats://" + r.address}, CredentialsFile: r.path("hub", "admin.nk"), Name: "test",
+		JitterMax: 10 * time.Millisecond, Logger: quiet,
+	})
+	if err != nil {
+		r.t.Fatalf("connect to the hub: %v", err)
+	}
+	r.t.Cleanup(nc.Close)
+	return nc
 }
 
 // within gives a context for one wait.

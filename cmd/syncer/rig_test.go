@@ -291,6 +291,7 @@ func (r *rig) prove() {
 	if err := r.truth.equal(); err != nil {
 		r.t.Fatalf("status says in-sync, and it is not so: %v\n%s", err, res.stdout)
 	}
+	asked := time.Now()
 	res, err = r.command(r.t.Context(), args...)
 	if err != nil {
 		r.t.Fatal(err)
@@ -299,6 +300,7 @@ func (r *rig) prove() {
 	if err != nil {
 		r.t.Fatalf("%v\n%s%s", err, res.stdout, res.stderr)
 	}
+	r.claims.add(claim{asked: asked, answered: time.Now(), item: it})
 	r.t.Logf("in sync %v after the load: %s at revision %d, verified %d, keys %d, gaps %d, resyncs %d, replayed %d, mismatches %d",
 		time.Since(began).Round(time.Millisecond), it.Lineage, it.AppliedRevision, it.VerifiedRevision, it.Keys, it.Gaps, it.Resyncs, it.Replayed, it.Mismatches)
 	if res.code != 0 || it.State != "in-sync" || it.Reason != "" || it.LagRevisions == nil || *it.LagRevisions != 0 || it.AgeSeconds == nil {

@@ -344,9 +344,13 @@ func (tr *truth) honest(claims []claim) {
 	tr.r.t.Helper()
 	targets, source := tr.standings(), tr.pastSource()
 	judged := 0
-	states := map[status.State]int{}
+	answers, reports := map[status.State]int{}, map[status.State]int{}
 	for _, c := range claims {
-		states[c.item.State]++
+		if c.report {
+			reports[c.item.State]++
+		} else {
+			answers[c.item.State]++
+		}
 		if c.item.State != status.InSync {
 			continue
 		}
@@ -356,7 +360,10 @@ func (tr *truth) honest(claims []claim) {
 			tr.r.t.Errorf("a claim of being in sync does not hold: %v\n%s", err, raw)
 		}
 	}
-	tr.r.t.Logf("%d claims judged, all states seen: %v", judged, states)
+	tr.r.t.Logf("%d claims of being in sync judged; syncer status said %v, the edge reported %v", judged, answers, reports)
+	if judged == 0 {
+		tr.r.t.Error("nothing was ever said to be in sync")
+	}
 }
 
 func (p pastSource) supports(c claim, targets []standing) error {
@@ -368,24 +375,35 @@ func (p pastSource) supports(c claim, targets []standing) error {
 	if want := p.at(it.VerifiedRevision).Count; it.Keys != want {
 		return fmt.Errorf("it counts %d keys at revision %d, the source had %d", it.Keys, it.VerifiedRevision, want)
 	}
-	if newest := p.newest(c.asked.Add(-unheard)); max(it.AppliedRevision, it.VerifiedRevision) < newest {
+	if want := p.at(it.VerifiedRevision).String(); c.report && c.digest != want {
+		return fmt.Errorf("its digest is %s at revision %d, the source had %s", c.digest, it.VerifiedRevision, want)
+	}
+	if newest := p.newest(c.asked.Add(-unheard)); !c.report && max(it.AppliedRevision, it.VerifiedRevision) < newest {
 		return fmt.Errorf("revision %d of the source is older than %v and not applied", newest, unheard)
 	}
-	var last standing
+	if !p.held(c, made, targets) {
+		return fmt.Errorf("the target never held that between %v and %v", made.Format(clock), c.answered.Format(clock))
+	}
+	return nil
+}
+
+const clock = "15:04:05.000"
+
+// held reports whether the target held what a claim says at some time between
+// the making of the report and the answer.
+func (p pastSource) held(c claim, made time.Time, targets []standing) bool {
+	it := c.item
 	for i, s := range targets {
 		over := i+1 < len(targets) && targets[i+1].at.Before(made.Add(-slack))
 		if over || s.at.After(c.answered.Add(slack)) {
 			continue
 		}
-		last = s
-		whole := s.cursor.Consistent && s.cursor.Torn == 0 && s.cursor.Lineage == it.Lineage.String()
-		if whole && s.digest == p.at(max(s.cursor.Revision, it.VerifiedRevision)) {
-			return nil
+		if !s.cursor.Consistent || s.cursor.Torn != 0 || s.cursor.Lineage != it.Lineage.String() {
+			continue
 		}
-		if whole && s.cursor.Revision <= it.AppliedRevision && s.digest == p.at(it.AppliedRevision) {
-			return nil
+		if s.digest == p.at(max(s.cursor.Revision, it.VerifiedRevision)) {
+			return true
 		}
 	}
-	return fmt.Errorf("the target never held that between %v and %v; it stood at %v (consistent: %v) with %d keys",
-		made.Format(time.TimeOnly), c.answered.Format(time.TimeOnly), last.cursor, last.cursor.Consistent, last.digest.Count)
+	return false
 }
