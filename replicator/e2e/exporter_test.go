@@ -200,8 +200,9 @@ func (s *site) quiet(instance string, d time.Duration) {
 	end := time.Now().Add(d)
 	from := s.lastSeq()
 	s.until("time has passed", func() bool { return time.Now().After(end) })
-	for seq := from; seq <= s.lastSeq(); seq++ {
-		m, err := s.stream().GetMsg(s.t.Context(), seq)
+	stream, last := s.stream(), s.lastSeq() // the stream grows meanwhile
+	for seq := from; seq <= last; seq++ {
+		m, err := stream.GetMsg(s.t.Context(), seq)
 		if err != nil {
 			continue // pages and chunks of an edge are purged
 		}
