@@ -2,16 +2,11 @@ package main
 
 import (
 	"context"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
 	"github.com/syncer-io/syncer/replicator"
 )
-
-// importerMemory is the soft memory limit of an importer, in bytes, unless
-// GOMEMLIMIT sets another: edges are small machines.
-const importerMemory = 40 << 20
 
 func newImport(s *session) *cobra.Command {
 	var d daemonFlags
@@ -31,10 +26,12 @@ two of them must never write.`,
 			if err != nil {
 				return err
 			}
-			if _, set := s.env("GOMEMLIMIT"); !set {
-				debug.SetMemoryLimit(importerMemory)
-			}
+			_, bounded := s.env("GOMEMLIMIT")
 			return untilStopped(cmd, func(ctx context.Context) error {
+				if !bounded {
+					stop := keepSmall(ctx)
+					defer stop()
+				}
 				return replicator.Import(ctx, cfg, s.log.logger(cmd.ErrOrStderr()))
 			})
 		},

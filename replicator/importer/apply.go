@@ -81,8 +81,9 @@ type place struct {
 }
 
 // run applies until something fails. With drain it returns nil when the inbox
-// is empty.
-func (a *applier) run(ctx context.Context, drain bool) error {
+// is empty. On return no chunk is being written any more.
+func (a *applier) run(ctx context.Context, drain bool) (err error) {
+	defer func() { err = errors.Join(err, a.barrier()) }()
 	for {
 		records, err := a.im.inbox.Read(a.next, readBytes)
 		if err != nil {
@@ -90,7 +91,7 @@ func (a *applier) run(ctx context.Context, drain bool) error {
 		}
 		for _, r := range records {
 			if err := a.take(ctx, r); err != nil {
-				return errors.Join(err, a.barrier())
+				return err
 			}
 			a.next = r.Seq + 1
 			a.kept += len(r.Data)
@@ -117,10 +118,10 @@ func (a *applier) run(ctx context.Context, drain bool) error {
 // Parts of a frame that is not complete stay, and so does what came after the
 // frame that the cursor names: without it an importer that starts while the
 // hub is away could not tell that what follows in the inbox follows the cursor.
+//
+// Chunks that are still being written are forgotten too, and not waited for: a
+// repair that starts over compares again, and takes no chunk of an older one.
 func (a *applier) settle(ctx context.Context) error {
-	if err := a.barrier(); err != nil {
-		return err
-	}
 	if err := a.flush(ctx); err != nil {
 		return err
 	}

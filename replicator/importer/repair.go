@@ -128,6 +128,10 @@ func (a *applier) page(ctx context.Context, f taken, page []change.PageRange) er
 	if err := a.flush(ctx); err != nil {
 		return err
 	}
+	if err := a.barrier(); err != nil {
+		return err
+	}
+	a.table = nil // makes room for the new one
 	var diffs []digest.Difference
 	err := a.patiently(ctx, func() error {
 		c := digest.Compare(page)

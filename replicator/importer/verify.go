@@ -144,9 +144,12 @@ func (a *applier) setConsistent(ctx context.Context, consistent bool) error {
 }
 
 // rescan reads the whole selection from the target and builds the table of
-// digests from it.
+// digests from it, while nothing is written. The old table goes first, so that
+// there are never two in memory. When rescan fails there is none, and the next
+// session reads again.
 func (a *applier) rescan(ctx context.Context) error {
-	table := digest.NewTable()
+	a.table = nil
+	var table *digest.Table
 	err := a.patiently(ctx, func() error {
 		table = digest.NewTable()
 		rev, err := a.target.Scan(ctx, a.ranges, func(kvs []change.KV) error {
