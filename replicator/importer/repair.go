@@ -24,7 +24,10 @@ const (
 	windowBytes = 8 << 20
 	// patienceBeats is how many heartbeats a repair may stand still before
 	// it begins anew: an exporter that starts over forgets what it was asked.
-	patienceBeats = 4
+	// One that has many edges to serve is slow, and forgets the place in the
+	// queue of an edge that asks again: each time in vain doubles the patience.
+	patienceBeats     = 4
+	mostPatienceBeats = 256
 )
 
 // repair makes the target equal again: it asks for the channel's digest page,
@@ -40,13 +43,21 @@ type repair struct {
 	out      map[string]digest.Difference // asked for, by first key
 	outBytes uint64
 	still    int // heartbeats without progress
+	patience int // how many there may be
 	ask      func(ctx context.Context, req jetstream.Request) error
 	lastAsk  time.Time
 }
 
 // begin starts a repair, or starts it over.
 func (r *repair) begin(reason string) {
-	*r = repair{reason: reason, id: rand.Text(), out: make(map[string]digest.Difference), ask: r.ask}
+	*r = repair{reason: reason, id: rand.Text(), out: make(map[string]digest.Difference), patience: patienceBeats, ask: r.ask}
+}
+
+// again starts a repair over that stood still, with more patience.
+func (r *repair) again() {
+	patience := min(2*r.patience, mostPatienceBeats)
+	r.begin(r.reason)
+	r.patience = patience
 }
 
 func (r *repair) stop() { *r = repair{ask: r.ask} }
@@ -58,8 +69,10 @@ func (r *repair) beat(a *applier) {
 	switch {
 	case r.id == "":
 		r.begin("the target is not equal to the source yet")
-	case finished, r.still > patienceBeats:
+	case finished:
 		r.begin(r.reason)
+	case r.still > r.patience:
+		r.again()
 	}
 	a.im.view.repairing(r)
 }
@@ -172,7 +185,7 @@ func (a *applier) chunk(ctx context.Context, f taken, c change.Chunk) error {
 	}
 	delete(r.out, string(c.Range.Lo))
 	r.outBytes -= d.Bytes
-	r.still = 0
+	r.still, r.patience = 0, patienceBeats
 	if a.writes == nil {
 		a.writes = new(errgroup.Group)
 		a.writes.SetLimit(chunkWriters)

@@ -1,0 +1,31 @@
+package main
+
+import (
+	"context"
+	"math"
+	"runtime/debug"
+	"testing"
+)
+
+func TestMemoryLimitFollowsWhatIsInUse(t *testing.T) {
+	for live, want := range map[int64]int64{
+		0:         20 << 20,
+		10 << 20:  20 << 20,
+		80 << 20:  104 << 20,
+		400 << 20: 504 << 20,
+	} {
+		if got := memoryLimit(live); got != want {
+			t.Errorf("with %d bytes in use the limit is %d, want %d", live, got, want)
+		}
+	}
+}
+
+func TestKeepSmallSetsTheLimitAndEnds(t *testing.T) {
+	before := debug.SetMemoryLimit(math.MaxInt64)
+	defer debug.SetMemoryLimit(before)
+	stop := keepSmall(context.Background())
+	stop()
+	if got := debug.SetMemoryLimit(-1); got < smallestMemory || got == math.MaxInt64 {
+		t.Errorf("the limit is %d", got)
+	}
+}

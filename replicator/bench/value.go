@@ -1,0 +1,94 @@
+package main
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+
+	"github.com/syncer-io/syncer/replicator/change"
+)
+
+// prefix is what both tools are told to copy.
+const prefix = "/bench/"
+
+const valueBytes = 1 << 10
+
+func keyOf(n int) string { return fmt.Sprintf("%sshop/%03d/item-%07d", prefix, n%997, n) }
+
+// values makes values of 1 KiB that look like configuration: a JSON object of
+// which about half is words, and half is what no compression makes smaller.
+// Values for the same number are the same.
+type values struct{ bodies [][]byte }
+
+const bodies = 512
+
+func newValues() values {
+	r := rand.New(rand.NewPCG(1, 2))
+	v := values{}
+	for range bodies {
+		v.bodies = append(v.bodies, body(r))
+	}
+	return v
+}
+
+var words = []string{"enabled", "region", "north", "south", "price", "discount", "until", "customer", "segment", "default", "rollout", "percent", "owner", "team"}
+
+func body(r *rand.Rand) []byte {
+	var b bytes.Buffer
+	b.WriteString(`"rules":[`)
+	for b.Len() < valueBytes-headBytes-140 {
+		fmt.Fprintf(&b, `{"id":"%016x","when":"%s %s","then":"%s","token":"%s"},`,
+			r.Uint64(), words[r.IntN(len(words))], words[r.IntN(len(words))], words[r.IntN(len(words))], token(r))
+	}
+	b.WriteString(`{}],"note":"`)
+	for b.Len() < valueBytes-headBytes-2 {
+		b.WriteByte("abcdefghijklmnopqrstuvwxyz0123456789"[r.IntN(36)])
+	}
+	b.WriteString(`"}`)
+	return b.Bytes()
+}
+
+// token is 36 characters of which none can be guessed.
+func token(r *rand.Rand) string {
+	raw := make([]byte, 0, 32)
+	for len(raw) < 27 {
+		raw = binary.LittleEndian.AppendUint64(raw, r.Uint64())
+	}
+	return base64.StdEncoding.EncodeToString(raw[:27])
+}
+
+// A value starts with who wrote it and as which one of his, in fixed places.
+const (
+	headFormat = `{"writer":"%04d","number":"%08d",`
+	writerAt   = len(`{"writer":"`)
+	numberAt   = writerAt + 4 + len(`","number":"`)
+	headBytes  = numberAt + 8 + len(`",`)
+)
+
+func (v values) value(writer, number int) string {
+	return fmt.Sprintf(headFormat, writer, number) + string(v.bodies[(number*7+writer)%bodies])
+}
+
+func parseValue(b []byte) (writer, number int, err error) {
+	if len(b) != valueBytes {
+		return 0, 0, fmt.Errorf("a value of %d bytes is none of ours", len(b))
+	}
+	if writer, err = strconv.Atoi(string(b[writerAt : writerAt+4])); err != nil {
+		return 0, 0, err
+	}
+	number, err = strconv.Atoi(string(b[numberAt : numberAt+8]))
+	return writer, number, err
+}
+
+// compressed is how small 256 values are in one frame, of 1.
+func (v values) compressed() (float64, error) {
+	var raw []byte
+	for n := range 256 {
+		raw = append(raw, keyOf(n)+v.value(0, n)...)
+	}
+	small, err := change.Compress(raw)
+	return float64(len(small)) / float64(len(raw)), err
+}
