@@ -134,13 +134,13 @@ func TestFaultTwoImporters(t *testing.T) {
 		if err != nil {
 			t.Fatalf("two importers of one edge run side by side: %v\n%s\n---\n%s", err, lastLines(last.Output(), 10), lastLines(next.Output(), 10))
 		}
-		owner := r.await("another instance imports", func(_ status.List, it status.Item) bool { return it.Instance != "" }).Instance
+		r.await("another instance imports", func(_ status.List, it status.Item) bool { return it.Instance != "" })
 		said := lastLines(last.Output(), 3)
 		if code != 7 || !strings.Contains(said, "fenced by") || !strings.Contains(said, "Try: stop one of the two importers") {
 			t.Errorf("the fenced importer ended with exit code %d and said:\n%s", code, said)
 		}
 		r.truth.moves()
-		if owner = r.owner(); !strings.Contains(said, owner) {
+		if owner := r.owner(); !strings.Contains(said, owner) {
 			t.Errorf("the cursor belongs to %s, and the fenced importer said:\n%s", owner, said)
 		}
 		last = next

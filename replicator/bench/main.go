@@ -18,7 +18,7 @@ import (
 
 func main() {
 	testbed.Main()
-	os.Exit(start()) //nolint:forbidigo // this is main
+	os.Exit(start())
 }
 
 func start() int {
