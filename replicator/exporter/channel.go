@@ -60,6 +60,10 @@ type channel struct {
 	newest    int64     // newest revision of the source that was heard of
 	changed   int64     // newest revision that changed a key
 	committed time.Time // when the index was last committed
+	// whole: the term ended between two steps, so that what is in the index is
+	// published or in the open frame. An index that is further than that is
+	// forgotten: committed, its changes would never be published.
+	whole bool
 	chunks    chunks
 	pages     []pageJob
 
@@ -109,6 +113,9 @@ func (c *channel) run(ctx context.Context) error {
 	for {
 		err := c.follow(ctx)
 		c.stopWatching()
+		if ctx.Err() != nil && !c.whole {
+			return context.Cause(ctx)
+		}
 		if ctx.Err() != nil {
 			return errors.Join(context.Cause(ctx), c.finish())
 		}
@@ -196,6 +203,7 @@ func (c *channel) follow(ctx context.Context) error {
 			}
 			err = c.beat(ctx)
 		case <-ctx.Done():
+			c.whole = true
 			return context.Cause(ctx)
 		}
 		if err != nil {
