@@ -63,9 +63,9 @@ type channel struct {
 	// whole: the term ended between two steps, so that what is in the index is
 	// published or in the open frame. An index that is further than that is
 	// forgotten: committed, its changes would never be published.
-	whole bool
-	chunks    chunks
-	pages     []pageJob
+	whole  bool
+	chunks chunks
+	pages  []pageJob
 
 	requests chan request // sent by the request handler, never closed
 
