@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/syncer-io/syncer/replicator/change"
+	"github.com/syncer-io/syncer/replicator/command"
 )
 
 // Format is the version of the reports.
@@ -29,7 +30,12 @@ const (
 	Stale State = "stale"
 	// Disconnected: the edge does not reach the hub, or does not report.
 	Disconnected State = "disconnected"
-	// Halted: the edge cannot apply; Reason says why and what to try.
+	// Degraded: everything is applied but for parked keys; Reason counts them.
+	Degraded State = "degraded"
+	// Paused: an operator paused the edge; it receives and applies nothing.
+	Paused State = "paused"
+	// Halted: the edge cannot apply, or the mass-delete guard stopped a rule;
+	// Reason says why and what to try.
 	Halted State = "halted"
 )
 
@@ -69,8 +75,44 @@ type Edge struct {
 	RangesLeft int   `json:"rangesLeft"`
 	BytesLeft  int64 `json:"bytesLeft"`
 
+	// Parked are the oldest parked groups, at most MaxParked; ParkedKeys
+	// counts the keys of all.
+	Parked     []Parked `json:"parked,omitempty"`
+	ParkedKeys int      `json:"parkedKeys"`
+	// Tasks are the newest commands that the edge was given, oldest first.
+	Tasks []command.Task `json:"tasks,omitempty"`
+
 	Heartbeat time.Time `json:"heartbeat"` // when the newest heartbeat was sent
 	Reported  time.Time `json:"reported"`
+}
+
+// The reasons why a group is parked.
+const (
+	MassDelete = "mass-delete" // the guard asks; syncer resync --approve
+	TooLarge   = "too-large"   // the target takes no value of that size
+	Forbidden  = "forbidden"   // the target's user may not write the key
+	Invalid    = "invalid"     // the target refuses the key or the value
+)
+
+// MaxParked bounds the parked groups of a report, MaxSample the keys of each.
+const (
+	MaxParked = 20
+	MaxSample = 10
+)
+
+// Parked is a group of changes that wait for somebody: the keys of one
+// changeset, or of one comparison. The target holds what it held before.
+type Parked struct {
+	ID       string    `json:"id"`
+	Why      string    `json:"why"`
+	Reason   string    `json:"reason"`
+	Rule     string    `json:"rule,omitempty"` // of a mass delete
+	Revision int64     `json:"revision"`
+	Keys     int       `json:"keys"`
+	Of       uint64    `json:"of,omitempty"` // keys of the rule, of a mass delete
+	Sample   [][]byte  `json:"sample"`       // the first keys
+	Since    time.Time `json:"since"`
+	Dropped  bool      `json:"dropped,omitempty"` // not tried again by itself
 }
 
 // Exporter is the report of the active exporter of a source.

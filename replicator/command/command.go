@@ -1,0 +1,104 @@
+// Package command is what an operator asks of an edge, and what the edge tells
+// of it.
+//
+// A command travels to the importer in the order of the frames (a KindCommand
+// frame on the edge's own subject), so that it reaches an edge that is offline
+// when it comes back; at the edge itself it goes over the importer's control
+// socket. Either way the importer tells of it as a [Task] in its status.
+package command
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"slices"
+)
+
+// Format is the version of the form of commands. A reader refuses another one.
+const Format = 1
+
+// Verb is what to do.
+type Verb string
+
+// The verbs.
+const (
+	Resync  Verb = "resync"  // compare, and bring over what differs
+	Plan    Verb = "plan"    // compare, and say what a resync would do
+	Verify  Verb = "verify"  // compare, and say whether the sides are equal
+	Diff    Verb = "diff"    // compare, and name keys that differ
+	Approve Verb = "approve" // carry out the deletes that the guard parked
+	Pause   Verb = "pause"   // apply nothing until Resume; receiving goes on
+	Resume  Verb = "resume"
+	Retry   Verb = "retry" // try parked groups again
+	Drop    Verb = "drop"  // try parked groups no more
+)
+
+var verbs = []Verb{Resync, Plan, Verify, Diff, Approve, Pause, Resume, Retry, Drop}
+
+// Compares reports whether the verb compares the two sides. One such task runs
+// at a time; others wait for it.
+func (v Verb) Compares() bool { return v == Resync || v == Plan || v == Verify || v == Diff }
+
+// Command is one request. The ID names it and its Task: an edge that gets the
+// same ID twice does it once.
+type Command struct {
+	Format int    `json:"format"`
+	ID     string `json:"id"`
+	Verb   Verb   `json:"verb"`
+	// Prefix limits Resync, Plan, Verify and Diff to the delivered keys that
+	// begin with it. Empty is all of the selection.
+	Prefix string `json:"prefix,omitempty"`
+	// Full has Resync bring over every key, whether it differs or not.
+	Full bool `json:"full,omitempty"`
+	// Deep has Verify read the target and the source themselves, not only
+	// what both sides remember of them.
+	Deep bool `json:"deep,omitempty"`
+	// Groups are the parked groups that Approve, Retry and Drop are about.
+	// None means all of the kind that the verb is for.
+	Groups []string `json:"groups,omitempty"`
+}
+
+// New makes a command with an ID of its own.
+func New(verb Verb) Command { return Command{Format: Format, ID: rand.Text(), Verb: verb} }
+
+// Limits of a command from elsewhere.
+const (
+	maxID     = 64
+	maxPrefix = 4 << 10
+	maxGroups = 1000
+)
+
+// Decode reads an encoded command and refuses one that is not well-formed.
+func Decode(raw []byte) (Command, error) {
+	var c Command
+	if err := json.Unmarshal(raw, &c); err != nil {
+		return Command{}, fmt.Errorf("decode a command: %w", err)
+	}
+	return c, c.Check()
+}
+
+// Encode is the command as Decode reads it.
+func (c Command) Encode() ([]byte, error) {
+	raw, err := json.Marshal(c)
+	if err != nil {
+		return nil, fmt.Errorf("encode command %s: %w", c.Verb, err)
+	}
+	return raw, nil
+}
+
+// Check says what is wrong with a command.
+func (c Command) Check() error {
+	switch {
+	case c.Format != Format:
+		return fmt.Errorf("the command has format %d, this version reads format %d", c.Format, Format)
+	case c.ID == "" || len(c.ID) > maxID:
+		return fmt.Errorf("a command has an ID of 1 to %d characters, not %d", maxID, len(c.ID))
+	case !slices.Contains(verbs, c.Verb):
+		return fmt.Errorf("unknown command %q", c.Verb)
+	case len(c.Prefix) > maxPrefix:
+		return fmt.Errorf("a prefix of %d bytes, at most %d", len(c.Prefix), maxPrefix)
+	case len(c.Groups) > maxGroups:
+		return fmt.Errorf("%d groups, at most %d", len(c.Groups), maxGroups)
+	}
+	return nil
+}

@@ -1,0 +1,81 @@
+package command
+
+import "time"
+
+// State is how far a task is.
+type State string
+
+// The states of a task.
+const (
+	Waiting State = "waiting" // for another task, or for the exporter's answer
+	Running State = "running"
+	Done    State = "done"
+	Failed  State = "failed" // Reason says why; nothing was changed halfway that the next comparison would not find
+)
+
+// Ended reports whether the task will not change any more.
+func (s State) Ended() bool { return s == Done || s == Failed }
+
+// Task is what an edge tells of one command. Keys are delivered keys.
+type Task struct {
+	ID     string `json:"id"`
+	Verb   Verb   `json:"verb"`
+	State  State  `json:"state"`
+	Reason string `json:"reason,omitempty"` // of a failed task
+	Try    string `json:"try,omitempty"`
+	// Safety tells that the task ended because the mass-delete guard parked
+	// deletes.
+	Safety bool `json:"safety,omitempty"`
+
+	Started time.Time `json:"started"`
+	Ended   time.Time `json:"ended,omitzero"`
+
+	// Revision of the source at which the two sides were compared.
+	Revision int64 `json:"revision,omitempty"`
+	// What was found: keys that are equal, that are missing or different at
+	// the target, and that only the target has. Parked keys are not counted.
+	Equal  uint64 `json:"equal"`
+	Put    uint64 `json:"put"`
+	Delete uint64 `json:"delete"`
+	// Bytes is what the differing keys and values amount to before
+	// compression.
+	Bytes int64 `json:"bytes"`
+	// BytesDone is how much of Bytes has arrived and is written.
+	BytesDone int64 `json:"bytesDone"`
+	// Speed is what was measured of the link to this edge in bytes per second,
+	// of data before compression; 0 when nothing was measured yet.
+	Speed float64 `json:"bytesPerSecond,omitempty"`
+	// Parked is how many keys of the scope are parked and so not compared.
+	Parked int `json:"parked,omitempty"`
+
+	// Samples are some of the keys that differ, of Diff and Verify.
+	Samples []Sample `json:"samples,omitempty"`
+	// Groups are what Approve, Retry and Drop were carried out for.
+	Groups []string `json:"groups,omitempty"`
+}
+
+// The ways in which a key differs.
+const (
+	Missing   = "missing"   // the source has it
+	Extra     = "extra"     // the target has it
+	Different = "different" // both have it, with other values
+)
+
+// MaxSamples bounds the samples of a task.
+const MaxSamples = 100
+
+// Sample is one key that differs.
+type Sample struct {
+	How string `json:"how"`
+	Key []byte `json:"key"`
+}
+
+// ETA is how long the rest will take at the measured speed; ok is false when
+// that is not known.
+func (t Task) ETA() (time.Duration, bool) {
+	left := float64(t.Bytes - t.BytesDone)
+	if t.Speed <= 0 || left < 0 {
+		return 0, false
+	}
+	return time.Duration(left / t.Speed * float64(time.Second)), true
+}
