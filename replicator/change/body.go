@@ -17,7 +17,7 @@ var (
 	stateShape     = shape{message: "state", numbers: setOf(1, 2, 4), bytes: setOf(3, 5, 6), required: setOf(3)}
 	pageShape      = shape{message: "page", bytes: setOf(1), repeated: setOf(1), required: setOf(1)}
 	pageRangeShape = shape{message: "page range", numbers: setOf(2, 4), bytes: setOf(1, 3), required: setOf(3)}
-	chunkShape     = shape{message: "chunk", bytes: setOf(1, 2, 3), repeated: setOf(3)}
+	chunkShape     = shape{message: "chunk", numbers: setOf(4), bytes: setOf(1, 2, 3, 5), repeated: setOf(3)}
 	kvShape        = shape{message: "key and value", bytes: setOf(1, 2)}
 )
 
@@ -268,7 +268,7 @@ func decodePageRange(b []byte) (PageRange, error) {
 
 // EncodeChunk is the raw body of a chunk.
 func EncodeChunk(c Chunk) []byte {
-	size := len(c.Range.Lo) + len(c.Range.Hi) + 16
+	size := len(c.Range.Lo) + len(c.Range.Hi) + len(c.Gone) + 24
 	for _, kv := range c.KVs {
 		size += len(kv.Key) + len(kv.Value) + 16
 	}
@@ -280,11 +280,13 @@ func EncodeChunk(c Chunk) []byte {
 		b = appendBytes(b, 1, kv.Key)
 		b = appendBytes(b, 2, kv.Value)
 	}
-	return b
+	b = appendUint(b, 4, boolNum(c.Sparse))
+	return appendBytes(b, 5, c.Gone)
 }
 
 // DecodeChunk reads the raw body of a chunk. It refuses keys outside the
-// chunk's range and keys out of order. Keys and values share memory with raw.
+// chunk's range, keys out of order, and marks on a chunk that is not sparse.
+// Keys and values share memory with raw.
 func DecodeChunk(raw []byte) (Chunk, error) {
 	var c Chunk
 	err := chunkShape.each(raw, func(num protowire.Number, v value) error {
@@ -297,9 +299,16 @@ func DecodeChunk(raw []byte) (Chunk, error) {
 			kv, err := decodeKV(v.bytes)
 			c.KVs = append(c.KVs, kv)
 			return err
+		case 4:
+			c.Sparse = v.num != 0
+		case 5:
+			c.Gone = v.bytes
 		}
 		return nil
 	})
+	if err == nil && len(c.Gone) > 0 && !c.Sparse {
+		err = fmt.Errorf("%w: marks on a chunk that is not sparse", ErrMalformed)
+	}
 	if err != nil {
 		return Chunk{}, err
 	}

@@ -134,7 +134,7 @@ func (f *Frame) check(format uint64) error {
 	switch {
 	case format == 0:
 		return fmt.Errorf("%w: no format", ErrMalformed)
-	case f.Kind < KindChanges || f.Kind > KindChunk:
+	case f.Kind < KindChanges || f.Kind > KindFinding:
 		return fmt.Errorf("%w: unknown %v", ErrMalformed, f.Kind)
 	case f.Channel == "" || f.Lineage.IsZero():
 		return fmt.Errorf("%w: no channel or no lineage", ErrMalformed)

@@ -59,7 +59,7 @@ func drawFrame(t *rapid.T) change.Frame {
 }
 
 func drawKind(t *rapid.T) change.Kind {
-	return change.Kind(rapid.Uint8Range(uint8(change.KindChanges), uint8(change.KindChunk)).Draw(t, "kind"))
+	return change.Kind(rapid.Uint8Range(uint8(change.KindChanges), uint8(change.KindFinding)).Draw(t, "kind"))
 }
 
 func drawChangesets(t *rapid.T) []change.Changeset {
@@ -130,8 +130,25 @@ func drawChunk(t *rapid.T) change.Chunk {
 			c.KVs = append(c.KVs, change.KV{Key: key, Value: drawBytes.Draw(t, "value")})
 		}
 	}
+	if c.Sparse = rapid.Bool().Draw(t, "sparse"); c.Sparse {
+		c.Gone = drawBytes.Draw(t, "gone")
+	}
 	return c
 }
+
+func drawFinding(t *rapid.T) change.Finding {
+	f := change.Finding{Range: drawRange(t), Bytes: rapid.Uint64().Draw(t, "bytes"), Gone: drawBytes.Draw(t, "gone")}
+	for _, key := range sortedKeys(t) {
+		if f.Range.Contains(key) {
+			f.Keys = append(f.Keys, key)
+		}
+	}
+	f.Put = rapid.Uint64Range(uint64(len(f.Keys)), math.MaxUint64).Draw(t, "put")
+	f.Count = rapid.Uint64Range(f.Put, math.MaxUint64).Draw(t, "count")
+	return f
+}
+
+func drawJSON(t *rapid.T) []byte { return drawKey.Draw(t, "json") }
 
 func sortedKeys(t *rapid.T) [][]byte {
 	keys := drawKeys(t)

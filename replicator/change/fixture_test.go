@@ -92,6 +92,15 @@ func allFixtures(t *testing.T) []fixture {
 				{Key: []byte("/flags/b")},
 			},
 		}, change.EncodeChunk, change.DecodeChunk),
+		fixtureOf("sparse", 1, header(change.KindChunk, 50, 52, 52, "r-18"), change.Chunk{
+			Range: change.Range{Lo: []byte("/flags/"), Hi: []byte("/flags0")}, Sparse: true, Gone: change.Marks{0x81, 0x02},
+			KVs: []change.KV{{Key: []byte("/flags/a"), Value: []byte("off")}},
+		}, change.EncodeChunk, change.DecodeChunk),
+		fixtureOf("finding", 1, header(change.KindFinding, 50, 52, 52, "r-19"), change.Finding{
+			Range: change.Range{Lo: []byte("/flags/"), Hi: []byte("/flags0")}, Count: 64, Put: 2, Bytes: 2048,
+			Keys: [][]byte{[]byte("/flags/a"), []byte("/flags/b")}, Gone: change.Marks{0x01},
+		}, change.EncodeFinding, change.DecodeFinding),
+		fixtureOf("command", 1, header(change.KindCommand, 50, 52, 52, "c-1"), []byte(`{"format":1,"id":"c-1","verb":"pause"}`), change.EncodeCommand, change.DecodeCommand),
 	}
 }
 

@@ -24,6 +24,8 @@ const (
 	KindReset     Kind = 3 // State: what happened before Last is not carried; compare
 	KindPage      Kind = 4 // Page: the digest page one edge asked for
 	KindChunk     Kind = 5 // Chunk: the complete content of one key range
+	KindCommand   Kind = 6 // an operator's command to one edge
+	KindFinding   Kind = 7 // Finding: what differs in one key range
 )
 
 func (k Kind) String() string {
@@ -38,13 +40,17 @@ func (k Kind) String() string {
 		return "page"
 	case KindChunk:
 		return "chunk"
+	case KindCommand:
+		return "command"
+	case KindFinding:
+		return "finding"
 	default:
 		return fmt.Sprintf("kind %d", uint8(k))
 	}
 }
 
 // Chained reports whether frames of the kind are links of the channel's chain.
-// Pages and chunks are not: they name the link they stand behind.
+// The others are not: they name the link they stand behind.
 func (k Kind) Chained() bool {
 	return k == KindChanges || k == KindHeartbeat || k == KindReset
 }
@@ -98,8 +104,8 @@ type Head struct {
 // a message may be.
 //
 // A chained frame carries Prev, where the frame before it leaves its reader,
-// and PrevHash, the hash of the message before it on the channel. A page or a
-// chunk carries the same two of the link it stands behind.
+// and PrevHash, the hash of the message before it on the channel. One that is
+// not chained carries the same two of the link it stands behind.
 type Frame struct {
 	Kind     Kind
 	Channel  string
@@ -112,7 +118,7 @@ type Frame struct {
 	Parts    uint32    // at least 1, at most MaxParts
 	Sent     time.Time // carried in microseconds, read as UTC
 	Writer   string    // exporter instance
-	Request  string    // what a page or chunk answers
+	Request  string    // what a page, chunk or finding answers; "" on a shared page
 	Open     bool      // ends within a revision: more partial changesets follow
 	Body     []byte    // compressed; a slice of it when Parts > 1
 }
@@ -136,8 +142,23 @@ type PageRange struct {
 	Bytes  uint64
 }
 
-// Chunk is the complete content of Range at the revision of its frame.
+// Chunk is the complete content of Range at the revision of its frame: KVs,
+// and when it is Sparse also the items of the asker's prints that Gone does
+// not mark.
 type Chunk struct {
+	Range  Range
+	KVs    []KV
+	Sparse bool
+	Gone   Marks
+}
+
+// Finding is what differs in Range, at the revision of its frame, from the
+// items that the asker named by their prints.
+type Finding struct {
 	Range Range
-	KVs   []KV
+	Count uint64   // keys of the selection in Range
+	Put   uint64   // keys whose item is in none of the prints
+	Bytes uint64   // keys and values of those
+	Keys  [][]byte // the first of those
+	Gone  Marks
 }

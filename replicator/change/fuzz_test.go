@@ -95,6 +95,16 @@ func FuzzDecodeChunk(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) { stable(t, data, change.DecodeChunk, change.EncodeChunk) })
 }
 
+func FuzzDecodeFinding(f *testing.F) {
+	seedBodies(f, "finding")
+	f.Fuzz(func(t *testing.T, data []byte) { stable(t, data, change.DecodeFinding, change.EncodeFinding) })
+}
+
+func FuzzDecodeCommand(f *testing.F) {
+	seedBodies(f, "command")
+	f.Fuzz(func(t *testing.T, data []byte) { stable(t, data, change.DecodeCommand, change.EncodeCommand) })
+}
+
 func FuzzDecompress(f *testing.F) {
 	for _, raw := range [][]byte{nil, []byte("a"), bytes.Repeat([]byte("syncer"), 1000)} {
 		body, err := change.Compress(raw)

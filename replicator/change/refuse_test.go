@@ -67,7 +67,7 @@ func TestDecodeFrameRefuses(t *testing.T) {
 		"fixed64":               protowire.AppendFixed64(protowire.AppendTag(good(), 5, protowire.Fixed64Type), 1),
 		"group":                 protowire.AppendTag(good(), 5, protowire.StartGroupType),
 		"no kind":               message{}.num(1, 1).text(3, "c").bytes(4, []byte("0123456789")).num(10, 1),
-		"unknown kind":          message{}.num(1, 1).num(2, 6).text(3, "c").bytes(4, []byte("0123456789")).num(10, 1),
+		"unknown kind":          message{}.num(1, 1).num(2, 8).text(3, "c").bytes(4, []byte("0123456789")).num(10, 1),
 		"kind beyond a byte":    message{}.num(1, 1).num(2, 257).text(3, "c").bytes(4, []byte("0123456789")).num(10, 1),
 		"no channel":            message{}.num(1, 1).num(2, 1).bytes(4, []byte("0123456789")).num(10, 1),
 		"channel not UTF-8":     message{}.num(1, 1).num(2, 1).text(3, "\xff").bytes(4, []byte("0123456789")).num(10, 1),
@@ -227,7 +227,51 @@ func TestDecodeChunkRefuses(t *testing.T) {
 		"no key":            chunk("").num(1, 0),
 		"empty key":         message{}.bytes(3, message{}.text(2, "v")),
 		"two low ends":      chunk().text(1, "b"),
-		"unknown field":     chunk().num(4, 1),
+		"unknown field":     chunk().num(6, 1),
+		"marks, not sparse": chunk().bytes(5, []byte{1}),
 		"unknown item part": message{}.bytes(3, message{}.text(1, "k").num(3, 1)),
+	})
+}
+
+func TestDecodeFindingRefuses(t *testing.T) {
+	finding := func(count, put uint64, keys ...string) message {
+		m := message{}.text(1, "b").text(2, "e").num(3, count).num(4, put)
+		for _, k := range keys {
+			m = m.bytes(6, message{}.text(1, k))
+		}
+		return m
+	}
+	if _, err := change.DecodeFinding(finding(3, 2, "b", "c")); err != nil {
+		t.Fatal(err)
+	}
+	refuses(t, change.DecodeFinding, map[string]message{
+		"more to put than keys":  finding(1, 2),
+		"more named than to put": finding(3, 1, "b", "c"),
+		"key below":              finding(1, 1, "a"),
+		"keys go back":           finding(2, 2, "c", "b"),
+		"empty key":              finding(1, 1, ""),
+		"value":                  finding(1, 1).bytes(6, message{}.text(1, "b").text(2, "v")),
+		"unknown field":          finding(1, 1).num(8, 1),
+	})
+}
+
+func TestMarks(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(0, 70).Draw(t, "places")
+		m, set := change.NewMarks(n), map[int]bool{}
+		if n > 0 {
+			for _, i := range rapid.SliceOf(rapid.IntRange(0, n-1)).Draw(t, "set") {
+				m.Set(i)
+				set[i] = true
+			}
+		}
+		for i := range n + 20 {
+			if m.Has(i) != set[i] {
+				t.Fatalf("place %d of %v: %v", i, m, m.Has(i))
+			}
+		}
+		if m.Count() != len(set) {
+			t.Fatalf("%v counts %d, want %d", m, m.Count(), len(set))
+		}
 	})
 }

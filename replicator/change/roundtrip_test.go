@@ -31,6 +31,8 @@ func TestRoundTrip(t *testing.T) {
 	t.Run("state", roundTrip(drawState, change.EncodeState, change.DecodeState))
 	t.Run("page", roundTrip(drawPage, change.EncodePage, change.DecodePage))
 	t.Run("chunk", roundTrip(drawChunk, change.EncodeChunk, change.DecodeChunk))
+	t.Run("finding", roundTrip(drawFinding, change.EncodeFinding, change.DecodeFinding))
+	t.Run("command", roundTrip(drawJSON, change.EncodeCommand, change.DecodeCommand))
 }
 
 // A frame travels with a compressed body, as a whole or in parts.

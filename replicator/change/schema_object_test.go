@@ -52,8 +52,21 @@ func chunkObject(c change.Chunk) object {
 	for _, kv := range c.KVs {
 		list = append(list, object{"key": kv.Key, "value": kv.Value})
 	}
-	return object{"lo": c.Range.Lo, "hi": c.Range.Hi, "kvs": list}
+	return object{"lo": c.Range.Lo, "hi": c.Range.Hi, "kvs": list, "sparse": c.Sparse, "gone": []byte(c.Gone)}
 }
+
+func findingObject(f change.Finding) object {
+	var list []object
+	for _, key := range f.Keys {
+		list = append(list, object{"key": key})
+	}
+	return object{
+		"lo": f.Range.Lo, "hi": f.Range.Hi, "count": f.Count, "put": f.Put, "bytes": f.Bytes,
+		"keys": list, "gone": []byte(f.Gone),
+	}
+}
+
+func commandObject(json []byte) object { return object{"json": json} }
 
 // withoutZeros leaves out what proto3 does not write.
 func (o object) withoutZeros() object {

@@ -115,6 +115,8 @@ func TestSchemaConformance(t *testing.T) {
 	t.Run("State", conforms(s, "State", drawState, change.EncodeState, stateObject))
 	t.Run("Page", conforms(s, "Page", drawPage, change.EncodePage, pageObject))
 	t.Run("Chunk", conforms(s, "Chunk", drawChunk, change.EncodeChunk, chunkObject))
+	t.Run("Finding", conforms(s, "Finding", drawFinding, change.EncodeFinding, findingObject))
+	t.Run("Command", conforms(s, "Command", drawJSON, change.EncodeCommand, commandObject))
 }
 
 // The names of the kinds are those of the schema.
@@ -126,7 +128,7 @@ func TestSchemaKinds(t *testing.T) {
 			t.Errorf("kind %d is %s in the schema, %s in the code", i, got, want)
 		}
 	}
-	if last := change.Kind(kinds.Len() - 1); last != change.KindChunk {
+	if last := change.Kind(kinds.Len() - 1); last != change.KindFinding {
 		t.Errorf("the last kind of the schema is %v", last)
 	}
 }
