@@ -34,7 +34,7 @@ func (m model) page(t interface{ Fatal(...any) }) []change.PageRange {
 }
 
 func (m model) compare(t interface{ Fatal(...any) }, page []change.PageRange) []digest.Difference {
-	c := digest.Compare(page)
+	c := digest.Compare(page, digest.Options{})
 	for _, key := range slices.Sorted(maps.Keys(m)) {
 		if err := c.Add([]byte(key), digest.Item([]byte(key), []byte(m[key]))); err != nil {
 			t.Fatal(err)
@@ -144,7 +144,7 @@ func TestCompareEmptySets(t *testing.T) {
 // Keys out of order would be counted into the wrong range.
 func TestCompareRefusesDisorder(t *testing.T) {
 	for _, keys := range [][]string{{"b", "a"}, {"a", "a"}} {
-		c := digest.Compare(model{}.page(t))
+		c := digest.Compare(model{}.page(t), digest.Options{})
 		if err := c.Add([]byte(keys[0]), digest.Sum{}); err != nil {
 			t.Fatal(err)
 		}
