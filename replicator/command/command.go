@@ -53,8 +53,8 @@ type Command struct {
 	// Deep has Verify read the target and the source themselves, not only
 	// what both sides remember of them.
 	Deep bool `json:"deep,omitempty"`
-	// Groups are the parked groups that Approve, Retry and Drop are about.
-	// None means all of the kind that the verb is for.
+	// Groups are the parked groups that Approve, Retry and Drop are about. They
+	// are named one by one: what is parked later was not meant.
 	Groups []string `json:"groups,omitempty"`
 }
 
@@ -99,6 +99,8 @@ func (c Command) Check() error {
 		return fmt.Errorf("a prefix of %d bytes, at most %d", len(c.Prefix), maxPrefix)
 	case len(c.Groups) > maxGroups:
 		return fmt.Errorf("%d groups, at most %d", len(c.Groups), maxGroups)
+	case len(c.Groups) == 0 && (c.Verb == Approve || c.Verb == Retry || c.Verb == Drop):
+		return fmt.Errorf("%s names the groups that it is about", c.Verb)
 	}
 	return nil
 }

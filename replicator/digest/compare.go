@@ -132,6 +132,18 @@ func (c *Comparison) Finish() ([]Difference, Digest) {
 // Equal is how many items of the scope lie in ranges that do not differ.
 func (c *Comparison) Equal() uint64 { return c.equal }
 
+// Everything is a page as one difference for each of its ranges.
+func Everything(page []change.PageRange) []Difference {
+	out := make([]Difference, len(page))
+	for i, r := range page {
+		out[i] = Difference{Range: change.Range{Hi: r.Hi}, Bytes: r.Bytes, Count: r.Count}
+		if i > 0 {
+			out[i].Range.Lo = page[i-1].Hi
+		}
+	}
+	return out
+}
+
 // joins reports whether next starts where d ends and both hold at most size
 // bytes. The byte counts come from the wire: their sum may not overflow.
 func (d Difference) joins(next Difference, size uint64) bool {

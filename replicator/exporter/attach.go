@@ -8,18 +8,6 @@ import (
 	"github.com/syncer-io/syncer/replicator/jetstream"
 )
 
-// request is a page or range request of an edge, handed to the channel.
-type request struct {
-	edge   string
-	page   *jetstream.PageRequest
-	ranges *jetstream.RangesRequest
-}
-
-type pageJob struct{ edge, id string }
-
-// requestQueue bounds the requests that wait for a channel.
-const requestQueue = 4096
-
 // attach finds the place in the stream from which an edge is fed, and makes
 // its consumer there.
 func (c *channel) attach(ctx context.Context, edge string, req *jetstream.AttachRequest) (*jetstream.AttachReply, error) {
@@ -94,44 +82,4 @@ func (c *channel) resumeAt(ctx context.Context, req *jetstream.AttachRequest, sh
 func follows(message []byte, head change.Hash) bool {
 	f, err := change.DecodeFrame(message)
 	return err == nil && f.PrevHash == head
-}
-
-// take handles a request in the order of the channel's frames.
-func (c *channel) take(ctx context.Context, r request) error {
-	switch {
-	case r.page != nil:
-		c.pages = append(c.pages, pageJob{edge: r.edge, id: r.page.ID})
-		c.chunks.forget(r.edge)
-		if len(c.requests) > 0 {
-			return nil // the others may want the same page
-		}
-		return c.publishPage(ctx)
-	case r.ranges != nil:
-		for _, rg := range r.ranges.Ranges {
-			if !c.chunks.add(chunkJob{edge: r.edge, request: r.ranges.ID, r: rg}) {
-				c.logger.Warn("too many ranges wait to be read", "channel", c.name, "edge", r.edge)
-				return nil // the edge asks again for what does not come
-			}
-		}
-	}
-	return nil
-}
-
-// publishPage makes one digest page for all edges that asked for one.
-func (c *channel) publishPage(ctx context.Context) error {
-	if err := c.chain.flush(ctx); err != nil {
-		return err
-	}
-	ranges, err := c.index.page()
-	if err != nil {
-		return err
-	}
-	raw := change.EncodePage(ranges)
-	for _, p := range c.pages {
-		if err := c.chain.reply(ctx, change.KindPage, p.edge, p.id, c.at(), raw); err != nil {
-			return err
-		}
-	}
-	c.pages = c.pages[:0]
-	return nil
 }

@@ -66,6 +66,9 @@ type channel struct {
 	whole  bool
 	chunks chunks
 	pages  []pageJob
+	made   madePage
+	// pagesMade counts the pages that were made from the index.
+	pagesMade int64
 
 	requests chan request // sent by the request handler, never closed
 

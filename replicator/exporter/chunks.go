@@ -8,14 +8,20 @@ import (
 
 	"github.com/syncer-io/syncer/filter"
 	"github.com/syncer-io/syncer/replicator/change"
+	"github.com/syncer-io/syncer/replicator/digest"
 )
 
 const (
 	// chunkReads is how many chunks are read from the source at a time. Each
 	// holds its range in memory.
 	chunkReads = 3
-	// chunkQueue bounds the ranges that wait to be read.
-	chunkQueue = 100_000
+	// chunkQueue bounds the ranges that wait to be read, chunkQueueBytes the
+	// prints that wait with them.
+	chunkQueue      = 100_000
+	chunkQueueBytes = 64 << 20
+	// chunkTries is how often a range is read that does not hold what the
+	// index says, before the index counts as wrong.
+	chunkTries = 3
 )
 
 // chunks reads key ranges that edges asked for and publishes them in the order
@@ -26,8 +32,12 @@ const (
 // passed r before the read returned, the changes that it took since the read
 // began are laid over the chunk, which then is the content at the revision of
 // the newest of them. When the channel has not reached r, the chunk waits.
+//
+// What a chunk holds when it is published is also what the index says: so each
+// chunk proves a part of the index, and an index that is wrong is made anew.
 type chunks struct {
 	queue   []chunkJob
+	queued  int // bytes of prints in queue
 	running map[*chunkRead]struct{}
 	waiting []*chunkRead // read, and ahead of the channel; by revision
 	results chan *chunkRead
@@ -37,6 +47,10 @@ type chunkJob struct {
 	edge    string
 	request string
 	r       change.Range
+	prints  digest.Prints // of what the edge holds; nothing: all is sent
+	slot    int
+	deep    *deepPage // the range is only held against the index
+	tries   int
 }
 
 type chunkRead struct {
@@ -54,16 +68,22 @@ type recorded struct {
 }
 
 func (q *chunks) add(job chunkJob) bool {
-	if len(q.queue) >= chunkQueue {
+	if len(q.queue) >= chunkQueue || q.queued+len(job.prints) > chunkQueueBytes {
 		return false
 	}
 	q.queue = append(q.queue, job)
+	q.queued += len(job.prints)
 	return true
 }
 
 // forget drops what an edge asked for in an earlier request.
 func (q *chunks) forget(edge string) {
-	q.queue = slices.DeleteFunc(q.queue, func(j chunkJob) bool { return j.edge == edge })
+	q.queue = slices.DeleteFunc(q.queue, func(j chunkJob) bool {
+		if j.edge == edge {
+			q.queued -= len(j.prints)
+		}
+		return j.edge == edge
+	})
 }
 
 // start begins as many reads as may run at a time. Results are sent on
@@ -76,6 +96,7 @@ func (q *chunks) start(ctx context.Context, src Source, selection *filter.Select
 	for len(q.queue) > 0 && len(q.running)+len(q.waiting) < chunkReads {
 		r := &chunkRead{chunkJob: q.queue[0]}
 		q.queue = q.queue[1:]
+		q.queued -= len(r.prints)
 		q.running[r] = struct{}{}
 		go func() {
 			r.kvs, r.low, r.rev, r.err = readChunk(ctx, src, selection, r.r)
@@ -168,7 +189,20 @@ func (c *channel) publishChunk(ctx context.Context, r *chunkRead) error {
 	if err := c.chain.flush(ctx); err != nil {
 		return err
 	}
-	raw := change.EncodeChunk(change.Chunk{Range: r.r, KVs: overlay(r.kvs, r.low, r.since)})
+	kvs := overlay(r.kvs, r.low, r.since)
+	items := make([]digest.Sum, len(kvs))
+	for i, kv := range kvs {
+		items[i] = digest.Item(kv.Key, kv.Value)
+	}
+	switch equal, err := c.index.holds(r.r, kvs, items); {
+	case err != nil:
+		return err
+	case !equal:
+		return c.readAgain(ctx, r)
+	case r.deep != nil:
+		return r.deep.checked(ctx, c)
+	}
+	raw := change.EncodeChunk(lacking(r.chunkJob, kvs, items))
 	if len(raw) > change.MaxBody {
 		return fmt.Errorf("chunk %v holds %d bytes, at most %d fit a frame", r.r, len(raw), change.MaxBody)
 	}
@@ -179,6 +213,34 @@ func (c *channel) publishChunk(ctx context.Context, r *chunkRead) error {
 		return nil
 	}
 	return c.beat(ctx) // tells the edge at once whether it is equal now
+}
+
+// readAgain reads a range once more that does not hold what the index says: a
+// comparison that ran meanwhile brings changes that reads do not see. When that
+// does not help the index is wrong.
+func (c *channel) readAgain(ctx context.Context, r *chunkRead) error {
+	job := r.chunkJob
+	if job.tries++; job.tries < chunkTries {
+		c.chunks.queue = slices.Insert(c.chunks.queue, 0, job)
+		c.chunks.queued += len(job.prints)
+		return nil
+	}
+	return c.rebuild(ctx, fmt.Sprintf("the source does not hold what the exporter's index says of %v", r.r))
+}
+
+// lacking is the chunk with what the asker does not hold already.
+func lacking(job chunkJob, kvs []change.KV, items []digest.Sum) change.Chunk {
+	if job.prints.Len() == 0 {
+		return change.Chunk{Range: job.r, KVs: kvs}
+	}
+	known, out := digest.NewKnown(job.prints, job.slot), change.Chunk{Range: job.r, Sparse: true}
+	for i, kv := range kvs {
+		if !known.Has(items[i]) {
+			out.KVs = append(out.KVs, kv)
+		}
+	}
+	out.Gone = known.Gone()
+	return out
 }
 
 // overlay brings the content of a range at revision rev to the state after the

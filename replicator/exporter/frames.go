@@ -75,7 +75,13 @@ func (c *chain) state(ctx context.Context, kind change.Kind, revision int64, s c
 	return c.publish(ctx, jetstream.LogSubject(c.source, c.channel), f, change.EncodeState(s))
 }
 
-// reply publishes a page or a chunk for one edge.
+// share publishes what all edges of the channel may take.
+func (c *chain) share(ctx context.Context, kind change.Kind, revision int64, raw []byte) error {
+	f := change.Frame{Kind: kind, First: revision, Last: revision}
+	return c.publish(ctx, jetstream.LogSubject(c.source, c.channel), f, raw)
+}
+
+// reply publishes an answer, or a command, for one edge.
 func (c *chain) reply(ctx context.Context, kind change.Kind, edge, request string, revision int64, raw []byte) error {
 	f := change.Frame{Kind: kind, First: revision, Last: revision, Request: request}
 	return c.publish(ctx, jetstream.EdgeSubject(c.source, edge), f, raw)

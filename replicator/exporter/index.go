@@ -57,6 +57,9 @@ type index struct {
 	total digest.Digest
 	bytes uint64
 	dirty int
+	// writes counts the writes since the index was opened: what was read from
+	// it holds while they are the same.
+	writes uint64
 }
 
 // openIndex opens the index at path, or makes it. A file that is damaged or of
@@ -155,6 +158,7 @@ func (x *index) put(key []byte, old entry, had bool, e entry) error {
 	x.total.Add(e.sum)
 	x.bytes += e.size
 	x.dirty++
+	x.writes++
 	return nil
 }
 
@@ -166,6 +170,7 @@ func (x *index) remove(key []byte, old entry) error {
 	x.total.Remove(old.sum)
 	x.bytes -= old.size
 	x.dirty++
+	x.writes++
 	return nil
 }
 
@@ -181,6 +186,38 @@ func (x *index) each(r change.Range, fn func(key []byte, e entry) error) error {
 		}
 	}
 	return nil
+}
+
+// holds reports whether the index says that a range holds exactly these keys,
+// in key order, with these items.
+func (x *index) holds(r change.Range, kvs []change.KV, items []digest.Sum) (bool, error) {
+	n, equal := 0, true
+	err := x.each(r, func(key []byte, e entry) error {
+		equal = equal && n < len(kvs) && bytes.Equal(key, kvs[n].Key) && e.sum == items[n]
+		n++
+		return nil
+	})
+	return equal && n == len(kvs), err
+}
+
+// finding is what the index says that an asker lacks in a range, with the
+// names of at most so many keys.
+func (x *index) finding(r change.Range, known *digest.Known, names int) (change.Finding, error) {
+	f := change.Finding{Range: r}
+	err := x.each(r, func(key []byte, e entry) error {
+		f.Count++
+		if known.Has(e.sum) {
+			return nil
+		}
+		f.Put++
+		f.Bytes += e.size
+		if len(f.Keys) < names {
+			f.Keys = append(f.Keys, bytes.Clone(key))
+		}
+		return nil
+	})
+	f.Gone = known.Gone()
+	return f, err
 }
 
 // page is the digest page of what the index holds now.
@@ -204,6 +241,7 @@ func (x *index) clear() error {
 	}
 	x.keys, x.total, x.bytes = keys, digest.Digest{}, 0
 	x.dirty++
+	x.writes++
 	return nil
 }
 

@@ -90,6 +90,9 @@ func (c *channel) tailOf(m jetstream.Message) (tail, error) {
 	if errors.As(err, &format) {
 		return tail{}, fmt.Errorf("read the tail at sequence %d: %w", m.Seq, err)
 	}
+	if err == nil && f.Channel == c.name && f.Kind == change.KindPage {
+		return tail{}, nil // a page for all edges stands between the links
+	}
 	if err != nil || f.Channel != c.name || !f.Kind.Chained() {
 		c.logger.Error("a message of the channel is not a frame", "channel", c.name, "sequence", m.Seq)
 		return tail{}, nil //nolint:nilerr // not a tail is the finding

@@ -45,6 +45,7 @@ type Importer struct {
 	etcd   *clientv3.Client
 	logger *slog.Logger
 	view   *view
+	orders *orders
 
 	inbox  *wal.Log
 	limits target.Limits
@@ -63,7 +64,7 @@ type Importer struct {
 // may be down for now. dial connects to the target; it is tried until it
 // succeeds, and the importer closes what it gives.
 func New(cfg Config, nc *nats.Conn, dial func(ctx context.Context) (*clientv3.Client, error), logger *slog.Logger) *Importer {
-	return &Importer{cfg: cfg, nc: nc, dial: dial, logger: logger, view: newView(cfg)}
+	return &Importer{cfg: cfg, nc: nc, dial: dial, logger: logger, view: newView(cfg), orders: newOrders()}
 }
 
 // Status is the importer's report as of now.

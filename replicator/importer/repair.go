@@ -100,7 +100,7 @@ func (r *repair) advance(ctx context.Context, a *applier) error {
 	req := &jetstream.RangesRequest{ID: r.id}
 	for n < len(r.left) && (n == 0 || bytes+r.left[n].Bytes <= windowBytes) {
 		bytes += r.left[n].Bytes
-		req.Ranges = append(req.Ranges, r.left[n].Range)
+		req.Ranges = append(req.Ranges, jetstream.RangeWanted{Range: r.left[n].Range, Prints: r.left[n].Prints})
 		n++
 	}
 	if err := r.send(ctx, jetstream.Request{Ranges: req}); err != nil {
@@ -147,7 +147,7 @@ func (a *applier) page(ctx context.Context, f taken, page []change.PageRange) er
 	a.table = nil // makes room for the new one
 	var diffs []digest.Difference
 	err := a.patiently(ctx, func() error {
-		c := digest.Compare(page)
+		c := digest.Compare(page, digest.Options{})
 		table := digest.NewTable()
 		_, err := a.target.Scan(ctx, a.ranges, func(kvs []change.KV) error {
 			for _, kv := range kvs {

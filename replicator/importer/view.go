@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/syncer-io/syncer/replicator/command"
 	"github.com/syncer-io/syncer/replicator/digest"
 	"github.com/syncer-io/syncer/replicator/etcd/target"
 	"github.com/syncer-io/syncer/replicator/fault"
@@ -34,6 +35,7 @@ type view struct {
 	asking    []time.Time // since when requests to the target are under way
 	inbox     inbox       // nil until it is open
 	next      uint64      // the first inbox record that is not applied
+	tasks     []command.Task
 	changed   chan struct{}
 }
 
@@ -58,10 +60,15 @@ func (v *view) update(fn func()) {
 	after := v.state()
 	v.mu.Unlock()
 	if before != after {
-		select {
-		case v.changed <- struct{}{}:
-		default:
-		}
+		v.wake()
+	}
+}
+
+// wake has the reporter report now.
+func (v *view) wake() {
+	select {
+	case v.changed <- struct{}{}:
+	default:
 	}
 }
 
@@ -200,6 +207,34 @@ func (v *view) silence() error {
 		"the target etcd does not answer")
 }
 
+// maxTasks is how many tasks a report tells of.
+const maxTasks = 8
+
+// task notes how far a command is. Its start is when it is first heard of.
+func (v *view) task(t command.Task) {
+	v.update(func() {
+		if v.tasks = noted(v.tasks, t); len(v.tasks) > maxTasks {
+			v.tasks = v.tasks[1:]
+		}
+	})
+	v.wake()
+}
+
+func noted(tasks []command.Task, t command.Task) []command.Task {
+	if t.State.Ended() {
+		t.Ended = time.Now()
+	}
+	for i := range tasks {
+		if tasks[i].ID == t.ID {
+			t.Started = tasks[i].Started
+			tasks[i] = t
+			return tasks
+		}
+	}
+	t.Started = time.Now()
+	return append(tasks, t)
+}
+
 func (v *view) tier(tier string) { v.update(func() { v.edge.Tier = tier }) }
 
 // status is the report as of now.
@@ -210,7 +245,7 @@ func (v *view) status() status.Edge {
 	s := v.state()
 	e.PendingChanges, e.PendingBytes = v.pending()
 	e.State, e.Reason, e.Try = s.state, s.reason, s.try
-	e.Reported = time.Now()
+	e.Reported, e.Tasks = time.Now(), slices.Clone(v.tasks)
 	if behind := e.PendingChanges > 0 || e.ReceivedRevision > e.AppliedRevision; behind && !v.sent.IsZero() {
 		e.LagSeconds = time.Since(v.sent).Seconds()
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/syncer-io/syncer/replicator/change"
+	"github.com/syncer-io/syncer/replicator/digest"
 	"github.com/syncer-io/syncer/replicator/fault"
 )
 
@@ -41,13 +42,27 @@ type AttachRequest struct {
 // PageRequest asks for the channel's digest page.
 type PageRequest struct {
 	ID string `json:"id"`
+	// Deep has the exporter read the source first and hold its index against
+	// it.
+	Deep bool `json:"deep,omitempty"`
 }
 
 // RangesRequest asks for the complete content of key ranges, as chunks in the
-// order of the ranges.
+// order of the ranges, or what differs in them, as findings.
 type RangesRequest struct {
-	ID     string         `json:"id"`
-	Ranges []change.Range `json:"ranges"`
+	ID     string        `json:"id"`
+	Ranges []RangeWanted `json:"ranges"`
+	Slot   int           `json:"slot"` // of the prints
+	// Dry asks for findings. Names is how many keys they may name together.
+	Dry   bool `json:"dry,omitempty"`
+	Names int  `json:"names,omitempty"`
+}
+
+// RangeWanted is a range, and what the edge holds in it. With no prints it
+// holds nothing, or wants everything.
+type RangeWanted struct {
+	change.Range
+	Prints digest.Prints `json:"prints,omitempty"`
 }
 
 // Actions of an attach reply.

@@ -9,16 +9,18 @@ import (
 	"github.com/syncer-io/syncer/replicator/change"
 )
 
-// Chunk is the wanted content of a range: after Replace the range holds Want
-// and nothing else that is selected.
+// Chunk is the wanted content of a range: after Replace the range holds Want,
+// what Keep keeps, and nothing else that is selected.
 type Chunk struct {
 	Range change.Range
 	// Want is sorted by key, without a key twice, and lies in Range.
 	Want []change.KV
-	// Selected says whether a local key belongs to the selection at all; one
-	// that does not is left alone. nil selects every key of the Target's
-	// ranges.
-	Selected func(key []byte) bool
+	// Keep says whether a local key that is not in Want is left as it is. nil
+	// keeps none.
+	Keep func(local change.KV) bool
+	// Hold has Replace delete nothing: the keys that it would delete are in
+	// Replaced.Deleted all the same, for the caller to decide about.
+	Hold bool
 }
 
 // Replaced is what a chunk changed, in key order.
@@ -35,10 +37,10 @@ func (t *Target) Diff(ctx context.Context, c Chunk) (Replaced, error) {
 	if err := t.wellFormed(c); err != nil {
 		return Replaced{}, err
 	}
-	d := &differ{want: c.Want}
+	d := &differ{want: c.Want, keep: c.Keep}
 	_, err := t.Scan(ctx, t.selected(c.Range), func(kvs []change.KV) error {
 		for _, kv := range kvs {
-			if t.contains(kv.Key) && (c.Selected == nil || c.Selected(kv.Key)) {
+			if t.contains(kv.Key) {
 				d.local(kv)
 			}
 		}
@@ -62,6 +64,9 @@ func (t *Target) Replace(ctx context.Context, c Chunk) (Replaced, error) {
 		return Replaced{}, err
 	}
 	done := Replaced{Unchanged: plan.Unchanged}
+	if c.Hold {
+		done.Deleted, plan.Deleted = plan.Deleted, nil
+	}
 	for _, part := range split(plan.changes(), t.batch) {
 		if _, err := t.Commit(ctx, Tx{Changes: part}); err != nil {
 			return done, fmt.Errorf("apply the chunk %s: %w", c.Range, err)
@@ -103,12 +108,17 @@ func (t *Target) selected(r change.Range) []change.Range {
 // differ walks the local keys and the wanted ones side by side.
 type differ struct {
 	want []change.KV
+	keep func(change.KV) bool
 	out  Replaced
 }
 
 func (d *differ) local(kv change.KV) {
 	d.rest(kv.Key)
-	if len(d.want) == 0 || !bytes.Equal(d.want[0].Key, kv.Key) {
+	if wanted := len(d.want) > 0 && bytes.Equal(d.want[0].Key, kv.Key); !wanted {
+		if d.keep != nil && d.keep(kv) {
+			d.out.Unchanged++
+			return
+		}
 		d.out.Deleted = append(d.out.Deleted, kv.Key)
 		d.out.Was = append(d.out.Was, kv)
 		return
