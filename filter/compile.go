@@ -16,14 +16,16 @@ func Compile(p Policy) (*Selection, error) {
 	}
 	s := &Selection{name: p.Name}
 	for i, r := range p.Rules {
-		s.bySource = append(s.bySource, r.ranges(p.ruleName(i))...)
+		ranges := r.ranges(p.ruleName(i))
+		s.bySource = append(s.bySource, ranges...)
+		s.rules = append(s.rules, r.info(p.ruleName(i), ranges))
 	}
 	s.byTarget = slices.Clone(s.bySource)
 	sortBy(s.bySource, sourceOf)
 	sortBy(s.byTarget, deliveredOf)
 	s.sources = merge(s.bySource, sourceOf)
 	s.delivered = merge(s.byTarget, deliveredOf)
-	s.digest = digest(s.bySource)
+	s.digest = guardedDigest(digest(s.bySource), s.rules)
 	return s, nil
 }
 

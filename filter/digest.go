@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"hash"
+	"slices"
 
 	"github.com/syncer-io/syncer/replicator/change"
 )
@@ -13,6 +14,10 @@ import (
 // digestFormat is hashed first, so that another way to describe a mapping can
 // never give an old digest.
 const digestFormat = "syncer selection 1"
+
+// guardFormat is hashed first when a guard is not the default. Without one the
+// digest is the one that versions without guards gave.
+const guardFormat = "syncer selection with guards 1"
 
 // stretch is the longest source range over which one prefix swap holds. The
 // swap is reduced: its two prefixes have no common ending. A mapping has one
@@ -31,6 +36,30 @@ func digest(ranges []RuleRange) string {
 		field(h, s.source.Hi)
 		field(h, s.from)
 		field(h, s.to)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// guardedDigest adds the guards that are not the default to the digest of a
+// mapping. A guard is about the keys of one rule together, so the ranges of
+// the rule count as well; its name and its place do not.
+func guardedDigest(mapping string, rules []RuleInfo) string {
+	rules = slices.DeleteFunc(slices.Clone(rules), func(r RuleInfo) bool { return r.Guard.isDefault() })
+	if len(rules) == 0 {
+		return mapping
+	}
+	slices.SortFunc(rules, func(a, b RuleInfo) int { return bytes.Compare(a.Delivered[0].Lo, b.Delivered[0].Lo) })
+	h := sha256.New()
+	field(h, []byte(guardFormat))
+	field(h, []byte(mapping))
+	for _, r := range rules {
+		number(h, r.Guard.Percent)
+		number(h, r.Guard.AtLeast)
+		number(h, len(r.Delivered))
+		for _, d := range r.Delivered {
+			field(h, d.Lo)
+			field(h, d.Hi)
+		}
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
@@ -65,8 +94,12 @@ func reduce(from, to []byte) ([]byte, []byte) {
 
 // field writes b with its length, so that fields cannot run into each other.
 func field(h hash.Hash, b []byte) {
-	var n [8]byte
-	binary.BigEndian.PutUint64(n[:], uint64(len(b)))
-	_, _ = h.Write(n[:]) // a hash never fails to write
-	_, _ = h.Write(b)
+	number(h, len(b))
+	_, _ = h.Write(b) // a hash never fails to write
+}
+
+func number(h hash.Hash, n int) {
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], uint64(n))
+	_, _ = h.Write(b[:])
 }

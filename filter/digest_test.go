@@ -30,13 +30,18 @@ func TestDigestIsFrozen(t *testing.T) {
 func TestDigestSeesTheMappingOnly(t *testing.T) {
 	flags := Rule{Name: "flags", Prefix: "/flags/", Exclude: []string{"/flags/a/", "/flags/b/"}}
 	for name, same := range map[string][2]Policy{
-		"rule names":             {policyOf(flags), policyOf(Rule{Prefix: "/flags/", Exclude: flags.Exclude})},
-		"order of rules":         {policyOf(flags, Rule{Prefix: "/x"}), policyOf(Rule{Prefix: "/x"}, flags)},
-		"order of excludes":      {policyOf(flags), policyOf(Rule{Prefix: "/flags/", Exclude: []string{"/flags/b/", "/flags/a/"}})},
-		"nested excludes":        {policyOf(flags), policyOf(Rule{Prefix: "/flags/", Exclude: append(slices.Clone(flags.Exclude), "/flags/a/x")})},
-		"explicit target":        {policyOf(flags), policyOf(Rule{Prefix: "/flags/", Exclude: flags.Exclude, TargetPrefix: to("/flags/")})},
-		"explicit own prefix":    {policyOf(Rule{}), policyOf(Rule{Exclude: []string{OwnPrefix}})},
-		"policy names":           {policyOf(flags), {APIVersion: APIVersion, Kind: KindPolicy, Name: "other", Rules: []Rule{flags}}},
+		"rule names":          {policyOf(flags), policyOf(Rule{Prefix: "/flags/", Exclude: flags.Exclude})},
+		"order of rules":      {policyOf(flags, Rule{Prefix: "/x"}), policyOf(Rule{Prefix: "/x"}, flags)},
+		"order of excludes":   {policyOf(flags), policyOf(Rule{Prefix: "/flags/", Exclude: []string{"/flags/b/", "/flags/a/"}})},
+		"nested excludes":     {policyOf(flags), policyOf(Rule{Prefix: "/flags/", Exclude: append(slices.Clone(flags.Exclude), "/flags/a/x")})},
+		"explicit target":     {policyOf(flags), policyOf(Rule{Prefix: "/flags/", Exclude: flags.Exclude, TargetPrefix: to("/flags/")})},
+		"explicit own prefix": {policyOf(Rule{}), policyOf(Rule{Exclude: []string{OwnPrefix}})},
+		"policy names":        {policyOf(flags), {APIVersion: APIVersion, Kind: KindPolicy, Name: "other", Rules: []Rule{flags}}},
+		"explicit guards":     {policyOf(flags), policyOf(guarded(flags, DefaultGuardPercent, DefaultGuardAtLeast))},
+		"order of guarded rules": {
+			policyOf(guarded(flags, 1, 1), guarded(Rule{Prefix: "/x"}, 2, 2)),
+			policyOf(guarded(Rule{Prefix: "/x"}, 2, 2), guarded(flags, 1, 1)),
+		},
 		"keys outside a mapping": {policyOf(Rule{Prefix: "/", TargetPrefix: to("/t/")}), policyOf(Rule{Prefix: "/", TargetPrefix: to("/t/"), Exclude: []string{OwnPrefix}})},
 	} {
 		if compiled(t, same[0]).Digest() != compiled(t, same[1]).Digest() {
@@ -44,6 +49,17 @@ func TestDigestSeesTheMappingOnly(t *testing.T) {
 		}
 	}
 	for name, differ := range map[string][2]Policy{
+		"another percent":      {policyOf(flags), policyOf(guarded(flags, 21, 10))},
+		"another atLeast":      {policyOf(flags), policyOf(guarded(flags, 20, 11))},
+		"swapped guard fields": {policyOf(guarded(flags, 10, 20)), policyOf(guarded(flags, 20, 10))},
+		"a guard of the other rule": {
+			policyOf(guarded(flags, 1, 1), Rule{Prefix: "/x"}),
+			policyOf(flags, guarded(Rule{Prefix: "/x"}, 1, 1)),
+		},
+		"a guard over two rules": {
+			policyOf(guarded(Rule{Prefix: "a"}, 1, 1), guarded(Rule{Prefix: "b"}, 1, 1)),
+			policyOf(guarded(Rule{}, 1, 1)),
+		},
 		"another prefix":  {policyOf(flags), policyOf(Rule{Prefix: "/flags"})},
 		"another target":  {policyOf(flags), policyOf(Rule{Prefix: "/flags/", Exclude: flags.Exclude, TargetPrefix: to("/f/")})},
 		"another exclude": {policyOf(flags), policyOf(Rule{Prefix: "/flags/", Exclude: []string{"/flags/a/"}})},
@@ -55,6 +71,23 @@ func TestDigestSeesTheMappingOnly(t *testing.T) {
 		if compiled(t, differ[0]).Digest() == compiled(t, differ[1]).Digest() {
 			t.Errorf("%s keeps the digest", name)
 		}
+	}
+}
+
+func guarded(r Rule, percent, atLeast int) Rule {
+	r.Guard = RuleGuard{Percent: &percent, AtLeast: &atLeast}
+	return r
+}
+
+// TestGuardedDigestIsFrozen is the same for guards that are not the default.
+func TestGuardedDigestIsFrozen(t *testing.T) {
+	s := compiled(t, policyOf(
+		guarded(Rule{Prefix: "/flags/", Exclude: []string{"/flags/private/"}, TargetPrefix: to("/edge/flags/")}, 50, 100),
+		Rule{Prefix: "/limits/"},
+	))
+	const want = "26d079d7b4d34b473a7db5a94147ca6d"
+	if s.Digest() != want {
+		t.Errorf("digest %s, want %s", s.Digest(), want)
 	}
 }
 

@@ -34,6 +34,10 @@ func TestLoad(t *testing.T) {
 			t.Errorf("%s is delivered as %q, want %q", source, to, want)
 		}
 	}
+	rules := got[0].Rules()
+	if len(rules) != 2 || rules[0].Guard != (Guard{Percent: 50, AtLeast: DefaultGuardAtLeast}) || !rules[1].Guard.isDefault() {
+		t.Errorf("rules are %+v", rules)
+	}
 	if r, shared := got[0].Overlap(got[1]); !shared || string(r.Lo) != "/edge/flags/" {
 		t.Errorf("overlap is %v, %t", r, shared)
 	}

@@ -38,6 +38,8 @@ func genRule() *rapid.Generator[Rule] {
 			to := genPrefix().Draw(t, "to")
 			r.TargetPrefix = &to
 		}
+		r.Guard.Percent = rapid.Ptr(rapid.IntRange(0, 100), true).Draw(t, "percent")
+		r.Guard.AtLeast = rapid.Ptr(rapid.IntRange(1, 20), true).Draw(t, "atLeast")
 		return r
 	})
 }

@@ -41,6 +41,10 @@ type Rule struct {
 	// TargetPrefix replaces Prefix in delivered keys. Default: Prefix; ""
 	// delivers the rest of the key alone.
 	TargetPrefix *string `yaml:"targetPrefix"`
+	// Guard stops a step that deletes more than percent of the keys that the
+	// rule holds at an edge and at least atLeast keys, until somebody approves
+	// it; all else goes on. Default {percent: 20, atLeast: 10}.
+	Guard RuleGuard `yaml:"guard"`
 }
 
 // target is the prefix of the rule's delivered keys.

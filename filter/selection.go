@@ -17,6 +17,7 @@ type Selection struct {
 	byTarget  []RuleRange // the same, sorted by Delivered.Lo
 	sources   []change.Range
 	delivered []change.Range
+	rules     []RuleInfo // in the order of the policy
 	digest    string
 }
 
@@ -74,8 +75,9 @@ func (s *Selection) UnmapRange(delivered change.Range) []RuleRange {
 }
 
 // Digest names the mapping: two selections have the same digest if and only if
-// they select the same source keys and deliver them under the same keys,
-// however their policies are written.
+// they select the same source keys and deliver them under the same keys, and
+// the same keys have the same guards, however their policies are written. Where
+// rules with the default guard meet makes no difference.
 func (s *Selection) Digest() string { return s.digest }
 
 // Overlap gives a range of keys that both selections can deliver, if there is

@@ -59,6 +59,7 @@ func (p Policy) validate(doc *strictyaml.Document) {
 
 func (p Policy) validateRule(doc *strictyaml.Document, i int) {
 	r := p.Rules[i]
+	r.validateGuard(doc, i)
 	if !doc.Sound("rules", i, "prefix") || !doc.Sound("rules", i, "targetPrefix") {
 		return
 	}
@@ -79,6 +80,17 @@ func (p Policy) validateRule(doc *strictyaml.Document, i int) {
 	case doc.Sound("rules", i) && len(r.ranges("")) == 0:
 		doc.At("rules", i).Hint("remove the rule or an exclude").
 			Problemf("rule %q selects nothing: its excludes cover all of it", p.ruleName(i))
+	}
+}
+
+func (r Rule) validateGuard(doc *strictyaml.Document, i int) {
+	if n := r.Guard.Percent; n != nil && (*n < 0 || *n > 100) {
+		doc.At("rules", i, "guard", "percent").Hint("use 0 to 100; 100 lets every delete pass").
+			Problemf("a guard of %d percent", *n)
+	}
+	if n := r.Guard.AtLeast; n != nil && *n < 1 {
+		doc.At("rules", i, "guard", "atLeast").Hint("use 1 or more; 1 has percent decide alone").
+			Problemf("a guard of at least %d deletes", *n)
 	}
 }
 

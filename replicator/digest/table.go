@@ -27,28 +27,35 @@ func NewTable() *Table {
 	return &Table{seed: maphash.MakeSeed(), items: make(map[uint64]Sum)}
 }
 
-// Put says that key now holds value.
-func (t *Table) Put(key, value []byte) {
-	item := Item(key, value)
+// Put says that key now holds value, and gives whether it was there before.
+func (t *Table) Put(key, value []byte) (had bool) { return t.PutSum(key, Item(key, value)) }
+
+// PutSum is Put for a key whose value is not here: item is the hash of both.
+func (t *Table) PutSum(key []byte, item Sum) (had bool) {
 	h := maphash.Bytes(t.seed, key)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if old, ok := t.items[h]; ok {
+	old, had := t.items[h]
+	if had {
 		t.total.Remove(old)
 	}
 	t.items[h] = item
 	t.total.Add(item)
+	return had
 }
 
-// Delete says that key is gone. A key that was not there is no change.
-func (t *Table) Delete(key []byte) {
+// Delete says that key is gone, and gives whether it was there before. A key
+// that was not there is no change.
+func (t *Table) Delete(key []byte) (had bool) {
 	h := maphash.Bytes(t.seed, key)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if old, ok := t.items[h]; ok {
+	old, had := t.items[h]
+	if had {
 		t.total.Remove(old)
 		delete(t.items, h)
 	}
+	return had
 }
 
 // Digest is the digest of everything in the table.

@@ -30,12 +30,22 @@ func TestTableAgainstModel(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"put": func(t *rapid.T) {
 				k, v := key.Draw(t, "key"), rapid.StringN(0, 3, -1).Draw(t, "value")
-				table.Put([]byte(k), []byte(v))
+				_, want := m[k]
+				put := func() bool { return table.Put([]byte(k), []byte(v)) }
+				if rapid.Bool().Draw(t, "by its sum") {
+					put = func() bool { return table.PutSum([]byte(k), digest.Item([]byte(k), []byte(v))) }
+				}
+				if had := put(); had != want {
+					t.Fatalf("put of %q: there before: %t, want %t", k, had, want)
+				}
 				m[k] = v
 			},
 			"delete": func(t *rapid.T) {
 				k := key.Draw(t, "key")
-				table.Delete([]byte(k))
+				_, want := m[k]
+				if had := table.Delete([]byte(k)); had != want {
+					t.Fatalf("delete of %q: there before: %t, want %t", k, had, want)
+				}
 				delete(m, k)
 			},
 			"": func(t *rapid.T) {

@@ -1,0 +1,38 @@
+package filter
+
+import (
+	"bytes"
+	"slices"
+	"sort"
+
+	"github.com/syncer-io/syncer/replicator/change"
+)
+
+// RuleInfo is what an edge has to know about a rule: which of its keys the
+// rule holds, and what guards them. It travels in the reply to an attach.
+type RuleInfo struct {
+	// Name is the rule's own, or the one that its place gives it.
+	Name string `json:"name"`
+	// Delivered are the keys that the rule can deliver: disjoint, not
+	// adjacent, sorted. Those of different rules are disjoint too.
+	Delivered []change.Range `json:"delivered"`
+	Guard     Guard          `json:"guard"`
+}
+
+// Rules are the rules in the order of the policy.
+func (s *Selection) Rules() []RuleInfo { return slices.Clone(s.rules) }
+
+// RuleOf is the index of the rule that holds a delivered key, or -1.
+func RuleOf(rules []RuleInfo, key []byte) int {
+	return slices.IndexFunc(rules, func(r RuleInfo) bool { return r.holds(key) })
+}
+
+func (r RuleInfo) holds(key []byte) bool {
+	i := sort.Search(len(r.Delivered), func(i int) bool { return bytes.Compare(r.Delivered[i].Lo, key) > 0 }) - 1
+	return i >= 0 && r.Delivered[i].Contains(key)
+}
+
+// info is the rule with its ranges, which are sorted.
+func (r Rule) info(name string, ranges []RuleRange) RuleInfo {
+	return RuleInfo{Name: name, Delivered: merge(ranges, deliveredOf), Guard: r.guard()}
+}

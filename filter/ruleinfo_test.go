@@ -1,0 +1,70 @@
+package filter
+
+import (
+	"bytes"
+	"encoding/json"
+	"reflect"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func TestRules(t *testing.T) {
+	s := compiled(t, policyOf(
+		Rule{Name: "z", Prefix: "/z/", Exclude: []string{"/z/b/", "/z/a/"}, TargetPrefix: to("/c/")},
+		Rule{Prefix: "/a/"},
+	))
+	rules := s.Rules()
+	if len(rules) != 2 || rules[0].Name != "z" || rules[1].Name != "rule-2" || len(rules[0].Delivered) != 3 {
+		t.Fatalf("rules are %+v", rules)
+	}
+	for key, want := range map[string]int{
+		"/c/": 0, "/c/a": 0, "/c/c": 0, "/a/x": 1,
+		"/c/a/x": -1, "/c/b/": -1, "/z/c": -1, "/a": -1, "": -1, "\xff": -1,
+	} {
+		if got := RuleOf(rules, []byte(key)); got != want {
+			t.Errorf("rule of %q is %d, want %d", key, got, want)
+		}
+	}
+	rules[0].Name = "changed"
+	if s.Rules()[0].Name != "z" {
+		t.Error("a caller changed the selection")
+	}
+}
+
+// The form in a reply is a promise to edges of other versions.
+func TestRuleInfoTravels(t *testing.T) {
+	rules := compiled(t, policyOf(Rule{Prefix: "\xff"}, Rule{Name: "a", Prefix: "/a/"})).Rules()
+	raw, err := json.Marshal(rules)
+	const want = `[{"name":"rule-1","delivered":[{"Lo":"/w==","Hi":null}],"guard":{"percent":20,"atLeast":10}},` +
+		`{"name":"a","delivered":[{"Lo":"L2Ev","Hi":"L2Ew"}],"guard":{"percent":20,"atLeast":10}}]`
+	if err != nil || string(raw) != want {
+		t.Errorf("travels as %s, %v", raw, err)
+	}
+	var back []RuleInfo
+	if err := json.Unmarshal(raw, &back); err != nil || !reflect.DeepEqual(back, rules) {
+		t.Errorf("came back as %+v, %v", back, err)
+	}
+}
+
+// A delivered key belongs to the rule that delivered it, and no other key to
+// any.
+func TestRuleOfIsTheRuleThatDelivers(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := genPolicy().Draw(t, "policy")
+		key := genKey(p).Draw(t, "key")
+		s := compiled(t, p)
+		rules := s.Rules()
+		if got := RuleOf(rules, key); (got >= 0) != s.Contains(key) {
+			t.Fatalf("rule of %q is %d, delivered: %t", key, got, s.Contains(key))
+		}
+		delivered, ok := mapSlowly(p, key)
+		if !ok {
+			return
+		}
+		rule := RuleOf(rules, delivered)
+		if rule < 0 || !bytes.HasPrefix(key, []byte(p.Rules[rule].Prefix)) || rules[rule].Name != p.ruleName(rule) {
+			t.Fatalf("%q, delivered as %q, belongs to rule %d", key, delivered, rule)
+		}
+	})
+}
