@@ -25,6 +25,7 @@ func (c *channel) attach(ctx context.Context, edge string, req *jetstream.Attach
 		Head:      shown.head,
 		Seq:       shown.seq,
 		Ranges:    c.selection.TargetRanges(),
+		Rules:     c.selection.Rules(),
 		Policy:    c.selection.Digest(),
 		Heartbeat: c.heartbeat,
 		Exporter:  c.chain.writer,

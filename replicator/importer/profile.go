@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/syncer-io/syncer/filter"
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/jetstream"
 )
@@ -17,16 +18,17 @@ import (
 // is kept in a file so that an edge that starts without its hub can apply what
 // the inbox holds. It is a cache: without it the edge waits for the hub.
 type profile struct {
-	Format    int            `json:"format"`
-	Ranges    []change.Range `json:"ranges"`
-	Policy    string         `json:"policy"`
-	Heartbeat time.Duration  `json:"heartbeat"`
+	Format    int               `json:"format"`
+	Ranges    []change.Range    `json:"ranges"`
+	Rules     []filter.RuleInfo `json:"rules"`
+	Policy    string            `json:"policy"`
+	Heartbeat time.Duration     `json:"heartbeat"`
 }
 
-const profileFormat = 1
+const profileFormat = 2
 
 func profileOf(r *jetstream.AttachReply) profile {
-	return profile{Format: profileFormat, Ranges: r.Ranges, Policy: r.Policy, Heartbeat: r.Heartbeat}
+	return profile{Format: profileFormat, Ranges: r.Ranges, Rules: r.Rules, Policy: r.Policy, Heartbeat: r.Heartbeat}
 }
 
 func profilePath(dir string) string { return filepath.Join(dir, "channel.json") }

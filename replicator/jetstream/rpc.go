@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/syncer-io/syncer/filter"
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/digest"
 	"github.com/syncer-io/syncer/replicator/fault"
@@ -83,14 +84,15 @@ type Reply struct {
 
 // AttachReply says from where the edge is fed.
 type AttachReply struct {
-	Action    string         `json:"action"`
-	Head      change.Head    `json:"head"` // the frame that the next one follows
-	Seq       uint64         `json:"seq"`  // its sequence
-	Ranges    []change.Range `json:"ranges"`
-	Policy    string         `json:"policy"`
-	Heartbeat time.Duration  `json:"heartbeat"`
-	Exporter  string         `json:"exporter"`
-	Reason    string         `json:"reason,omitempty"`
+	Action    string            `json:"action"`
+	Head      change.Head       `json:"head"` // the frame that the next one follows
+	Seq       uint64            `json:"seq"`  // its sequence
+	Ranges    []change.Range    `json:"ranges"`
+	Rules     []filter.RuleInfo `json:"rules"`
+	Policy    string            `json:"policy"`
+	Heartbeat time.Duration     `json:"heartbeat"`
+	Exporter  string            `json:"exporter"`
+	Reason    string            `json:"reason,omitempty"`
 }
 
 // ReplyError is a refusal.

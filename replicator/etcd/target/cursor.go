@@ -39,8 +39,16 @@ type Cursor struct {
 	Chain Hash `json:"chain,omitempty"`
 	// Seq is where that frame was in the stream: a hint, never trusted.
 	Seq uint64 `json:"seq,omitempty"`
-	// Consistent says that the selection equals the source's at Revision.
+	// Consistent says that the selection equals the source's at Revision, but
+	// for the keys that are parked.
 	Consistent bool `json:"consistent"`
+	// Parked is how many keys wait in parked groups.
+	Parked int `json:"parked,omitempty"`
+	// Paused says that an operator paused the channel: nothing is applied.
+	Paused bool `json:"paused,omitempty"`
+	// Holds are the ranges that the channel has written to: those of its
+	// policy, and those of an older policy until they are cleaned up.
+	Holds []change.Range `json:"holds,omitempty"`
 	// Torn is the source revision that is being applied in parts, or 0;
 	// TornCount is how many ever were.
 	Torn      int64 `json:"torn,omitempty"`

@@ -1,0 +1,184 @@
+package importer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/syncer-io/syncer/replicator/change"
+	"github.com/syncer-io/syncer/replicator/digest"
+	"github.com/syncer-io/syncer/replicator/etcd/target"
+)
+
+// chunk replaces one range by its content at the source. Several chunks are
+// written at a time; whatever comes after them in the stream waits for them.
+// Nothing is deleted yet: whether that may be is decided when all is here.
+func (a *applier) chunk(ctx context.Context, f taken, c change.Chunk) error {
+	d, ok := a.comparison.answered(f.Request, c.Range)
+	if !ok || a.comparison.dry {
+		return nil
+	}
+	if err := a.flush(ctx); err != nil {
+		return err
+	}
+	if a.writes == nil {
+		a.writes = new(writes)
+		a.writes.group.SetLimit(chunkWriters)
+	}
+	job := a.replacement(c, d)
+	a.writes.group.Go(func() error { return a.replace(ctx, job) })
+	if t := a.comparison.task; t != nil {
+		t.arrived(a, d.Bytes)
+	}
+	a.im.view.comparing(&a.comparison)
+	return a.settleRanges(ctx)
+}
+
+// writes are chunks that are being written, and what came of those that are.
+type writes struct {
+	group errgroup.Group
+
+	mu      sync.Mutex
+	put     []change.KV // keys only
+	deletes [][]byte
+	refused []change.Change
+}
+
+// replacement is what the target should hold in a chunk's range. Keys that are
+// parked stay as they are while the source still has of them what it had when
+// they were parked.
+func (a *applier) replacement(c change.Chunk, d digest.Difference) target.Chunk {
+	job := target.Chunk{Range: c.Range, Want: c.KVs, Hold: true}
+	kept := func(digest.Sum) bool { return false }
+	if c.Sparse {
+		kept = digest.Kept(d.Prints, a.comparison.slot, c.Gone)
+	}
+	stays := a.parked.staying(c, kept)
+	if len(stays) > 0 {
+		job.Want = without(c.KVs, stays)
+	}
+	if c.Sparse || len(stays) > 0 {
+		job.Keep = func(local change.KV) bool {
+			_, parked := stays[string(local.Key)]
+			return parked || c.Sparse && kept(digest.Item(local.Key, local.Value))
+		}
+	}
+	return job
+}
+
+func without(kvs []change.KV, keys map[string]struct{}) []change.KV {
+	var out []change.KV
+	for _, kv := range kvs {
+		if _, ok := keys[string(kv.Key)]; !ok {
+			out = append(out, kv)
+		}
+	}
+	return out
+}
+
+// replace writes one chunk. Values that the target refuses for ever are set
+// aside; the rest of the chunk is written.
+func (a *applier) replace(ctx context.Context, job target.Chunk) error {
+	err := a.promptly(ctx, func() error {
+		done, err := a.target.Replace(ctx, job)
+		a.writes.took(a, done)
+		return err
+	})
+	if refusal(err) {
+		err = a.replaceOneByOne(ctx, job)
+	}
+	if err != nil {
+		a.im.stale.Store(true)
+		return fmt.Errorf("replace %v: %w", job.Range, err)
+	}
+	return nil
+}
+
+// replaceOneByOne writes what is left of a chunk key by key, and sets aside
+// what the target refuses.
+func (a *applier) replaceOneByOne(ctx context.Context, job target.Chunk) error {
+	plan, err := a.target.Diff(ctx, job)
+	if err != nil {
+		return err
+	}
+	for _, kv := range plan.Put {
+		put := []change.Change{{Op: change.Put, Key: kv.Key, Value: kv.Value}}
+		err := a.promptly(ctx, func() error {
+			_, err := a.target.Commit(ctx, target.Tx{Changes: put})
+			return err
+		})
+		switch {
+		case refusal(err):
+			a.writes.refuse(put[0])
+		case err != nil:
+			return err
+		default:
+			a.writes.took(a, target.Replaced{Put: []change.KV{kv}})
+		}
+	}
+	a.writes.took(a, target.Replaced{Deleted: plan.Deleted})
+	return nil
+}
+
+// took notes what was written, and which keys should go.
+func (w *writes) took(a *applier, done target.Replaced) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, kv := range done.Put {
+		a.wrotePut(kv.Key, digest.Item(kv.Key, kv.Value))
+		w.put = append(w.put, change.KV{Key: kv.Key})
+	}
+	w.deletes = append(w.deletes, done.Deleted...)
+}
+
+func (w *writes) refuse(c change.Change) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.refused = append(w.refused, c)
+}
+
+// barrier waits for the chunks that are being written and takes over what came
+// of them.
+func (a *applier) barrier(ctx context.Context) error {
+	w := a.writes
+	if w == nil {
+		return nil
+	}
+	err := w.group.Wait()
+	a.writes = nil
+	if t := a.comparison.task; t != nil {
+		t.put += uint64(len(w.put))
+	}
+	for _, kv := range w.put {
+		a.parked.release(kv.Key)
+	}
+	for _, key := range w.deletes {
+		a.comparison.hold(key)
+	}
+	if err != nil {
+		return err
+	}
+	for _, c := range w.refused {
+		if err := a.refuse(ctx, []change.Change{c}, a.position); err != nil {
+			return err
+		}
+	}
+	return a.parked.save(ctx, a)
+}
+
+// hold keeps a delete until it is decided about.
+func (c *comparison) hold(key []byte) {
+	if c.deletes != nil {
+		c.deletes[string(key)] = struct{}{}
+	}
+}
+
+// refusal reports whether a target says no for a reason that may lie in the
+// change.
+func refusal(err error) bool {
+	var large *target.TooLarge
+	return errors.As(err, &large) || errors.Is(err, target.ErrForbidden)
+}

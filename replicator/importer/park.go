@@ -1,0 +1,215 @@
+package importer
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/syncer-io/syncer/filter"
+	"github.com/syncer-io/syncer/replicator/change"
+	"github.com/syncer-io/syncer/replicator/digest"
+	"github.com/syncer-io/syncer/replicator/etcd/target"
+	"github.com/syncer-io/syncer/replicator/status"
+)
+
+// park sets changes aside as a group. Its name says what it is about, so that
+// whoever approves it approves these keys and no others.
+func (a *applier) park(ctx context.Context, g target.Parked, changes []change.Change) error {
+	slices.SortFunc(changes, func(x, y change.Change) int { return bytes.Compare(x.Key, y.Key) })
+	g.ID, g.Since = groupID(g.Revision, changes), time.Now()
+	for _, c := range changes {
+		g.Keys = append(g.Keys, a.parkedKey(c))
+	}
+	a.parked.add(g)
+	a.parked.groups[len(a.parked.groups)-1].dirty = true
+	a.im.logger.Warn("changes are parked", "group", g.ID, "why", g.Why, "reason", g.Reason, "keys", len(g.Keys), "revision", g.Revision)
+	return a.parked.save(ctx, a)
+}
+
+// parkedKey is a key as it is now, and what the source has of it. Digests count
+// the latter from here on.
+func (a *applier) parkedKey(c change.Change) target.ParkedKey {
+	k := target.ParkedKey{Key: bytes.Clone(c.Key), Put: c.Op == change.Put}
+	old := a.parked.keys[string(c.Key)]
+	if k.Put {
+		k.Sum, k.Size = digest.Item(c.Key, c.Value), uint64(len(c.Key)+len(c.Value))
+		k.Present = a.wrotePut(c.Key, k.Sum)
+	} else {
+		k.Present = a.wroteDelete(c.Key)
+	}
+	if old != nil {
+		k.Present = old.Present
+	}
+	return k
+}
+
+func groupID(revision int64, changes []change.Change) string {
+	h := sha256.New()
+	for _, c := range changes {
+		_, _ = fmt.Fprintf(h, "%d %d ", c.Op, len(c.Key)) // a hash never fails to write
+		_, _ = h.Write(c.Key)
+	}
+	return fmt.Sprintf("%d-%x", revision, h.Sum(nil)[:4])
+}
+
+// refuse parks a changeset that the target refuses for a reason that lies in
+// one of its changes, as a whole. parked is false when no such change is found.
+func (a *applier) refuse(ctx context.Context, changes []change.Change, revision int64) (parked bool, err error) {
+	var refused []target.Refused
+	err = a.promptly(ctx, func() (err error) {
+		refused, err = a.target.Refused(ctx, changes)
+		return err
+	})
+	if err != nil || len(refused) == 0 {
+		return false, err
+	}
+	r := refused[0]
+	reason := fmt.Sprintf("key %q: %v", r.Key, r.Err)
+	if len(changes) > 1 {
+		reason += fmt.Sprintf("; it came with %d other keys at one revision, which wait with it", len(changes)-1)
+	}
+	return true, a.park(ctx, target.Parked{Why: r.Why, Reason: reason, Revision: revision}, slices.Clone(changes))
+}
+
+// leftRule stands in for the rule of keys that an older policy selected.
+const leftRule = "(no longer in the policy)"
+
+// defaultGuard guards keys of no rule.
+var defaultGuard = filter.Guard{Percent: 20, AtLeast: 10}
+
+// guard parks the deletes that are too many for their rule and gives those
+// that may be carried out. held is how many keys each rule held before.
+func (a *applier) guard(ctx context.Context, deletes [][]byte, held []uint64, revision int64) (allowed [][]byte, err error) {
+	byRule := make(map[int][][]byte)
+	for _, key := range deletes {
+		rule := filter.RuleOf(a.rules, key)
+		byRule[rule] = append(byRule[rule], key)
+	}
+	for rule, keys := range byRule {
+		name, guard, of := leftRule, defaultGuard, uint64(len(keys))
+		if rule >= 0 {
+			name, guard, of = a.rules[rule].Name, a.rules[rule].Guard, held[rule]
+		}
+		if !guard.Stops(uint64(len(keys)), of) {
+			allowed = append(allowed, keys...)
+			continue
+		}
+		changes := make([]change.Change, len(keys))
+		for i, key := range keys {
+			changes[i] = change.Change{Op: change.Delete, Key: key}
+		}
+		err := a.park(ctx, target.Parked{
+			Why: status.MassDelete, Rule: name, Revision: revision, Of: of,
+			Reason: fmt.Sprintf("%d of the %d keys of rule %s would be deleted at once, more than %d %%", len(keys), of, name, guard.Percent),
+		}, changes)
+		if err != nil {
+			return nil, err
+		}
+		if t := a.comparison.task; t != nil {
+			t.shown.Safety = true
+		}
+	}
+	slices.SortFunc(allowed, bytes.Compare)
+	return allowed, nil
+}
+
+// guarded takes the deletes out of a changeset that the guard stops.
+func (a *applier) guarded(ctx context.Context, s change.Changeset) (change.Changeset, error) {
+	var deletes [][]byte
+	for _, c := range s.Changes {
+		if c.Op == change.Delete {
+			deletes = append(deletes, c.Key)
+		}
+	}
+	if len(deletes) < a.leastGuarded() {
+		return s, nil
+	}
+	if err := a.flush(ctx); err != nil { // what the rules hold now counts
+		return s, err
+	}
+	allowed, err := a.guard(ctx, deletes, a.heldByRule(), s.Revision)
+	if err != nil || len(allowed) == len(deletes) {
+		return s, err
+	}
+	s.Changes = slices.DeleteFunc(slices.Clone(s.Changes), func(c change.Change) bool {
+		return c.Op == change.Delete && a.parked.has(c.Key)
+	})
+	return s, nil
+}
+
+// leastGuarded is the number of deletes below which no guard stops any.
+func (a *applier) leastGuarded() int {
+	least := defaultGuard.AtLeast
+	for _, r := range a.rules {
+		least = min(least, r.Guard.AtLeast)
+	}
+	return least
+}
+
+// remove deletes keys at the target, in as many transactions as needed, if the
+// guard lets it.
+func (a *applier) remove(ctx context.Context, keys [][]byte, held []uint64) (int, error) {
+	allowed, err := a.guard(ctx, keys, held, a.position)
+	if err != nil {
+		return 0, err
+	}
+	return len(allowed), a.delete(ctx, allowed)
+}
+
+// delete deletes keys, whatever the guard says.
+func (a *applier) delete(ctx context.Context, keys [][]byte) error {
+	changes := make([]change.Change, len(keys))
+	for i, key := range keys {
+		changes[i] = change.Change{Op: change.Delete, Key: key}
+	}
+	for part := range slices.Chunk(changes, deleteKeys) {
+		if err := a.commit(ctx, part, a.standing()); err != nil {
+			return fmt.Errorf("delete %d keys: %w", len(part), err)
+		}
+	}
+	return nil
+}
+
+// deleteKeys is how many keys are deleted in one transaction of a repair.
+const deleteKeys = 1000
+
+// standing is the cursor where the target stands.
+func (a *applier) standing() target.Cursor {
+	cursor := a.cursor
+	a.stand(&cursor)
+	return cursor
+}
+
+// settleRanges ends a comparison when all that differs is here: it carries out
+// the deletes, or parks them.
+func (a *applier) settleRanges(ctx context.Context) error {
+	c := &a.comparison
+	if !c.running() || !c.complete() {
+		return nil
+	}
+	if err := a.flush(ctx); err != nil {
+		return err
+	}
+	if err := a.barrier(ctx); err != nil {
+		return err
+	}
+	keys := make([][]byte, 0, len(c.deletes))
+	for key := range c.deletes {
+		keys = append(keys, []byte(key))
+	}
+	slices.SortFunc(keys, bytes.Compare)
+	deleted, err := a.remove(ctx, keys, c.held)
+	if err != nil {
+		return err
+	}
+	c.settled, c.deletes = true, nil
+	if c.task != nil {
+		c.task.delete += uint64(deleted)
+		return a.complete(ctx)
+	}
+	a.im.view.comparing(c)
+	return nil
+}

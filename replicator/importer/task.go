@@ -1,0 +1,331 @@
+package importer
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/syncer-io/syncer/replicator/change"
+	"github.com/syncer-io/syncer/replicator/command"
+	"github.com/syncer-io/syncer/replicator/digest"
+	"github.com/syncer-io/syncer/replicator/etcd/target"
+	"github.com/syncer-io/syncer/replicator/status"
+)
+
+// task is a command that is being carried out.
+type task struct {
+	command command.Command
+	shown   command.Task
+	since   time.Time
+	put     uint64
+	delete  uint64
+	bytes   int64
+	done    uint64
+	sampled int // bytes of the keys that are named
+}
+
+// taskTime bounds how long a comparison that changes nothing may take: others
+// wait for it.
+const taskTime = 10 * time.Minute
+
+// obey carries out the commands that may be carried out now.
+func (a *applier) obey(ctx context.Context) error {
+	for {
+		c, ok := a.im.orders.next(a.may)
+		if !ok {
+			return nil
+		}
+		if err := a.carryOut(ctx, c); err != nil {
+			return fmt.Errorf("carry out command %s: %w", c.Verb, err)
+		}
+	}
+}
+
+// may reports whether a command can begin. One that compares waits until the
+// edge is attached and nothing else is being compared; on a paused edge it
+// begins, and fails.
+func (a *applier) may(c command.Command) bool {
+	if !c.Verb.Compares() || a.cursor.Paused {
+		return true
+	}
+	return a.comparison.ask != nil && a.comparison.id == "" && a.cursor.Consistent
+}
+
+func (a *applier) carryOut(ctx context.Context, c command.Command) error {
+	t := &task{command: c, shown: command.Task{ID: c.ID, Verb: c.Verb, State: command.Running, Groups: c.Groups}, since: time.Now()}
+	a.im.view.task(t.shown)
+	a.im.logger.Info("carrying out a command", "verb", string(c.Verb), "id", c.ID)
+	switch c.Verb {
+	case command.Pause, command.Resume:
+		return a.end(t, a.setPaused(ctx, c.Verb == command.Pause))
+	case command.Approve:
+		return a.end(t, a.approve(ctx, t))
+	case command.Retry:
+		return a.end(t, a.retry(ctx, t))
+	case command.Drop:
+		return a.end(t, a.drop(ctx, t))
+	default:
+		return a.startComparison(ctx, t)
+	}
+}
+
+// end closes a task. An error that is not about the command ends the session,
+// and the command is carried out in the next one.
+func (a *applier) end(t *task, err error) error {
+	if t.shown.Reason != "" {
+		t.shown.State = command.Failed
+	} else if err == nil {
+		t.shown.State = command.Done
+	}
+	if err == nil {
+		a.im.orders.done(t.command.ID)
+	}
+	a.im.view.task(t.shown)
+	return err
+}
+
+func (a *applier) setPaused(ctx context.Context, paused bool) error {
+	if err := a.flush(ctx); err != nil {
+		return err
+	}
+	cursor := a.standing()
+	cursor.Paused = paused
+	return a.commit(ctx, nil, cursor)
+}
+
+// groups are those that a command names and that fit it. That one is not there
+// fails the task: nothing is done for the others either.
+func (a *applier) groups(t *task, fits func(*parkedGroup) bool) []*parkedGroup {
+	var out []*parkedGroup
+	for _, id := range t.command.Groups {
+		g := a.parked.find(id)
+		if g == nil || !fits(g) {
+			t.shown.Reason = fmt.Sprintf("there is no parked group %s that %s is for", id, t.command.Verb)
+			t.shown.Try = "syncer parked list"
+			return nil
+		}
+		out = append(out, g)
+	}
+	return out
+}
+
+// approve carries out the deletes of groups.
+func (a *applier) approve(ctx context.Context, t *task) error {
+	if err := a.flush(ctx); err != nil {
+		return err
+	}
+	if err := a.barrier(ctx); err != nil {
+		return err
+	}
+	for _, g := range a.groups(t, func(g *parkedGroup) bool { return g.Why == status.MassDelete }) {
+		var keys [][]byte
+		for _, k := range g.stored().Keys {
+			keys = append(keys, k.Key)
+		}
+		if err := a.delete(ctx, keys); err != nil {
+			return err
+		}
+		t.shown.Delete += uint64(len(keys))
+	}
+	return nil
+}
+
+// retry takes groups for not parked, which makes the target differ, and has a
+// comparison bring them over.
+func (a *applier) retry(ctx context.Context, t *task) error {
+	groups := a.groups(t, func(*parkedGroup) bool { return true })
+	if len(groups) == 0 {
+		return nil
+	}
+	for _, g := range groups {
+		a.parked.remove(g)
+	}
+	return a.tryAgain(ctx)
+}
+
+// tryAgain compares after groups were taken for not parked.
+func (a *applier) tryAgain(ctx context.Context) error {
+	if err := a.flush(ctx); err != nil {
+		return err
+	}
+	if err := a.setConsistent(ctx, false); err != nil {
+		return err
+	}
+	if err := a.parked.save(ctx, a); err != nil {
+		return err
+	}
+	a.postpone()
+	a.comparison.begin("parked changes are tried again")
+	return a.rescan(ctx)
+}
+
+func (a *applier) drop(ctx context.Context, t *task) error {
+	for _, g := range a.groups(t, func(*parkedGroup) bool { return true }) {
+		g.Dropped, g.dirty = true, true
+	}
+	return a.parked.save(ctx, a)
+}
+
+// startComparison begins a comparison for a command.
+func (a *applier) startComparison(ctx context.Context, t *task) error {
+	if a.cursor.Paused {
+		t.shown.Reason, t.shown.Try = "the edge is paused: it takes in nothing to compare with", "syncer resume"
+		return a.end(t, nil)
+	}
+	if t.command.Verb == command.Resync {
+		if err := a.retryRefused(ctx); err != nil {
+			return err
+		}
+	}
+	c := &a.comparison
+	c.task = t
+	c.begin("an operator asked for it")
+	c.dry = t.command.Verb != command.Resync
+	c.full, c.deep = t.command.Full, t.command.Deep
+	if t.command.Prefix != "" {
+		c.scope = change.PrefixRange([]byte(t.command.Prefix))
+	}
+	t.shown.Parked = len(a.parked.in(c.scope))
+	return nil
+}
+
+// retryRefused takes refused groups for not parked, unless an operator dropped
+// them: what refused them may have gone.
+func (a *applier) retryRefused(ctx context.Context) error {
+	var groups []*parkedGroup
+	for _, g := range a.parked.groups {
+		if g.Why != status.MassDelete && !g.Dropped {
+			groups = append(groups, g)
+		}
+	}
+	for _, g := range groups {
+		a.parked.remove(g)
+	}
+	if len(groups) == 0 {
+		return nil
+	}
+	return a.tryAgain(ctx)
+}
+
+// compared notes what the digest page told.
+func (t *task) compared(a *applier, revision int64, equal uint64, left []digest.Difference) {
+	t.shown.Revision, t.shown.Equal, t.shown.Samples = revision, equal, nil
+	t.put, t.delete, t.bytes, t.done, t.sampled = 0, 0, 0, 0, 0
+	if t.command.Verb == command.Resync {
+		for _, d := range left {
+			t.bytes += int64(d.Bytes)
+		}
+	}
+	t.show(a)
+}
+
+// arrived notes that a range is here.
+func (t *task) arrived(a *applier, bytes uint64) {
+	t.done += bytes
+	t.show(a)
+}
+
+func (t *task) show(a *applier) {
+	t.shown.Put, t.shown.Delete = t.put, t.delete
+	t.shown.Bytes, t.shown.BytesDone = t.bytes, int64(t.done)
+	t.shown.Speed, t.shown.Transfer = a.im.view.rate(t.bytes)
+	a.im.view.task(t.shown)
+}
+
+// complete ends the task of a comparison at which everything is here.
+func (a *applier) complete(ctx context.Context) error {
+	c := &a.comparison
+	t := c.task
+	c.task = nil
+	t.show(a)
+	wrong := c.dry && t.put+t.delete > 0 && a.cursor.Consistent
+	if err := a.end(t, nil); err != nil {
+		return err
+	}
+	switch {
+	case wrong: // the edge cannot go on to say that it is in sync
+		a.im.view.mismatched()
+		if err := a.setConsistent(ctx, false); err != nil {
+			return err
+		}
+		c.begin("a comparison that an operator asked for found differences")
+		c.dry, c.scope, c.full, c.deep = false, change.Range{}, false, false
+	case a.cursor.Consistent:
+		c.stop()
+	}
+	a.im.view.comparing(c)
+	return nil
+}
+
+// postpone puts the command whose comparison runs back into the queue.
+func (a *applier) postpone() {
+	if t := a.comparison.task; t != nil {
+		a.im.view.task(command.Task{ID: t.command.ID, Verb: t.command.Verb, State: command.Waiting})
+		a.im.orders.back(t.command)
+	}
+	a.comparison.stop()
+}
+
+// expire fails a task that takes too long.
+func (a *applier) expire() error {
+	t := a.comparison.task
+	if t == nil || !a.comparison.dry || time.Since(t.since) < taskTime {
+		return nil
+	}
+	t.shown.Reason, t.shown.Try = fmt.Sprintf("the exporter did not answer within %v", taskTime), "syncer doctor"
+	a.comparison.stop()
+	return a.end(t, nil)
+}
+
+// cleanUp deletes what an older policy selected and this one does not.
+func (a *applier) cleanUp(ctx context.Context) error {
+	left := subtract(a.cursor.Holds, a.ranges)
+	if len(left) == 0 {
+		return nil
+	}
+	var keys [][]byte
+	err := a.patiently(ctx, func() error {
+		keys = nil
+		_, err := a.target.Scan(ctx, left, func(kvs []change.KV) error {
+			for _, kv := range kvs {
+				if !a.parked.has(kv.Key) {
+					keys = append(keys, append([]byte(nil), kv.Key...))
+				}
+			}
+			return nil
+		})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("read what an older policy selected: %w", err)
+	}
+	if _, err := a.remove(ctx, keys, a.heldByRule()); err != nil {
+		return err
+	}
+	if waits := a.parked.overlay(left); len(waits.keys) > 0 {
+		return nil // the ranges stay ours until they are gone
+	}
+	cursor := a.standing()
+	cursor.Holds = a.ranges
+	return a.commit(ctx, nil, cursor)
+}
+
+// subtract is what is left of ranges without others.
+func subtract(from, others []change.Range) []change.Range {
+	out := from
+	for _, o := range others {
+		var next []change.Range
+		for _, r := range out {
+			next = append(next, r.Subtract(o)...)
+		}
+		out = next
+	}
+	return out
+}
+
+// union is every range that is in one or the other list.
+func union(a, b []change.Range) []change.Range {
+	return append(subtract(a, b), b...)
+}
+
+var _ = target.Cursor{}
