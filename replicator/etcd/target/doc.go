@@ -8,5 +8,6 @@
 //
 // Follow one transaction through the files: commit.go decides, plan.go fits it
 // into etcd's limits, collapse.go makes it smaller when deletes are too many,
-// outcome.go finds out what happened when no answer came.
+// outcome.go finds out what happened when no answer came. What has to wait for
+// somebody is kept beside the cursor: parked.go writes it, under the same guard.
 package target

@@ -39,6 +39,8 @@ type Target struct {
 	batch   int
 	session string
 
+	parking sync.Mutex // held by Park and Unpark
+
 	// mu is held for reading while data is committed under the guard, and
 	// for writing while the guard changes.
 	mu     sync.RWMutex
