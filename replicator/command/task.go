@@ -40,10 +40,12 @@ type Task struct {
 	// Bytes is what the differing keys and values amount to before
 	// compression.
 	Bytes int64 `json:"bytes"`
-	// BytesDone is how much of Bytes has arrived and is written.
+	// BytesDone is how much of Bytes has arrived.
 	BytesDone int64 `json:"bytesDone"`
-	// Speed is what was measured of the link to this edge in bytes per second,
-	// of data before compression; 0 when nothing was measured yet.
+	// Transfer is what Bytes take on the link, as the data compressed so far.
+	Transfer int64 `json:"transferBytes"`
+	// Speed is what was measured of the link to this edge, in bytes per second;
+	// 0 when nothing was measured yet.
 	Speed float64 `json:"bytesPerSecond,omitempty"`
 	// Parked is how many keys of the scope are parked and so not compared.
 	Parked int `json:"parked,omitempty"`
@@ -73,9 +75,12 @@ type Sample struct {
 // ETA is how long the rest will take at the measured speed; ok is false when
 // that is not known.
 func (t Task) ETA() (time.Duration, bool) {
-	left := float64(t.Bytes - t.BytesDone)
-	if t.Speed <= 0 || left < 0 {
+	if t.Speed <= 0 {
 		return 0, false
+	}
+	left := float64(t.Transfer)
+	if t.Bytes > 0 {
+		left *= float64(max(t.Bytes-t.BytesDone, 0)) / float64(t.Bytes)
 	}
 	return time.Duration(left / t.Speed * float64(time.Second)), true
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
+	"github.com/syncer-io/syncer/filter"
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/digest"
 	"github.com/syncer-io/syncer/replicator/etcd/target"
@@ -37,8 +37,12 @@ type Target interface {
 	Commit(ctx context.Context, tx target.Tx) (int64, error)
 	Split(changes []change.Change) [][]change.Change
 	Scan(ctx context.Context, ranges []change.Range, fn func([]change.KV) error) (int64, error)
+	Diff(ctx context.Context, c target.Chunk) (target.Replaced, error)
 	Replace(ctx context.Context, c target.Chunk) (target.Replaced, error)
 	Audit(ctx context.Context, ranges []change.Range, since int64, ours func(int64) bool) (target.Audit, error)
+	Refused(ctx context.Context, changes []change.Change) ([]target.Refused, error)
+	Park(ctx context.Context, groups []target.Parked) error
+	Unpark(ctx context.Context, ids []string) error
 	Tier() string
 }
 
@@ -47,8 +51,11 @@ type Target interface {
 type applier struct {
 	im     *Importer
 	target Target
-	table  *digest.Table
+	table  *digest.Table // of what the target holds; see parked for the exceptions
+	tally  *digest.Tally
+	parked *parked
 	ranges []change.Range
+	rules  []filter.RuleInfo
 	policy string
 
 	cursor   target.Cursor // as the target holds it
@@ -68,9 +75,10 @@ type applier struct {
 	sent    time.Time
 	wrote   time.Time // when the cursor was last written or read
 
-	repair  repair
-	writes  *errgroup.Group // chunks that are being written
-	auditor auditor
+	comparison comparison
+	writes     *writes             // chunks that are being written
+	torn       map[string]struct{} // keys that a revision in parts deletes, decided about with its last part
+	auditor    auditor
 }
 
 // place names a frame.
@@ -83,8 +91,20 @@ type place struct {
 // run applies until something fails. With drain it returns nil when the inbox
 // is empty. On return no chunk is being written any more.
 func (a *applier) run(ctx context.Context, drain bool) (err error) {
-	defer func() { err = errors.Join(err, a.barrier()) }()
+	defer func() { err = errors.Join(err, a.barrier(ctx)) }()
 	for {
+		if err := a.obey(ctx); err != nil {
+			return err
+		}
+		if a.cursor.Paused {
+			if drain {
+				return nil
+			}
+			if err := a.idle(ctx); err != nil {
+				return err
+			}
+			continue
+		}
 		records, err := a.im.inbox.Read(a.next, readBytes)
 		if err != nil {
 			return fmt.Errorf("read the inbox: %w", err)
@@ -99,7 +119,7 @@ func (a *applier) run(ctx context.Context, drain bool) (err error) {
 		if err := a.settle(ctx); err != nil {
 			return err
 		}
-		if err := a.repair.advance(ctx, a); err != nil {
+		if err := a.comparison.advance(ctx, a); err != nil {
 			return err
 		}
 		if len(records) > 0 {
@@ -108,9 +128,40 @@ func (a *applier) run(ctx context.Context, drain bool) (err error) {
 		if drain {
 			return nil
 		}
-		if err := a.im.inbox.Wait(ctx, a.next); err != nil {
+		if err := a.await(ctx); err != nil {
 			return err
 		}
+	}
+}
+
+// await waits for the next record or command.
+func (a *applier) await(ctx context.Context) error {
+	waiting, stop := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		select {
+		case <-a.im.orders.come:
+			stop()
+		case <-waiting.Done():
+		}
+	}()
+	err := a.im.inbox.Wait(waiting, a.next)
+	stop()
+	<-done
+	if ctx.Err() == nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// idle waits for the next command.
+func (a *applier) idle(ctx context.Context) error {
+	select {
+	case <-a.im.orders.come:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }
 
@@ -150,16 +201,6 @@ func (a *applier) refresh(ctx context.Context) error {
 	return a.commit(ctx, nil, cursor)
 }
 
-// barrier waits for the chunks that are being written.
-func (a *applier) barrier() error {
-	if a.writes == nil {
-		return nil
-	}
-	err := a.writes.Wait()
-	a.writes = nil
-	return err
-}
-
 // take handles one record of the inbox.
 func (a *applier) take(ctx context.Context, r wal.Record) error {
 	seq, message, err := decodeRecord(r.Data)
@@ -185,6 +226,7 @@ func (a *applier) take(ctx context.Context, r wal.Record) error {
 	if err != nil {
 		return fmt.Errorf("inbox record %d: %w", r.Seq, err)
 	}
+	a.im.view.shrank(len(raw), len(body))
 	if err := a.handle(ctx, taken{Frame: f, hash: hash, seq: seq, record: r.Seq}, raw); err != nil {
 		return fmt.Errorf("%v of revisions %d to %d at sequence %d: %w", f.Kind, f.First, f.Last, seq, err)
 	}
@@ -244,6 +286,14 @@ func (a *applier) handle(ctx context.Context, f taken, raw []byte) error {
 			return err
 		}
 		return a.page(ctx, f, page)
+	case change.KindFinding:
+		found, err := change.DecodeFinding(raw)
+		if err != nil {
+			return err
+		}
+		return a.finding(ctx, f, found)
+	case change.KindCommand:
+		return nil // the receiver took it
 	default:
 		chunk, err := change.DecodeChunk(raw)
 		if err != nil {
@@ -265,10 +315,14 @@ func (a *applier) changes(ctx context.Context, sets []change.Changeset) error {
 			if err := a.flush(ctx); err != nil {
 				return err
 			}
-			if err := a.tear(ctx, s, !s.Partial); err != nil {
+			if err := a.tearGuarded(ctx, s); err != nil {
 				return err
 			}
 			continue
+		}
+		s, err := a.guarded(ctx, s)
+		if err != nil {
+			return err
 		}
 		if len(a.pending) == 0 {
 			a.before = a.place
@@ -300,7 +354,7 @@ func (a *applier) flush(ctx context.Context) error {
 	if len(a.pending) == 0 {
 		return nil
 	}
-	if err := a.barrier(); err != nil {
+	if err := a.barrier(ctx); err != nil {
 		return err
 	}
 	last := a.pending[len(a.pending)-1]
@@ -309,8 +363,7 @@ func (a *applier) flush(ctx context.Context) error {
 	a.stand(&cursor)
 	changes := target.Fold(a.pending)
 	err := a.commit(ctx, changes, cursor)
-	var large *target.TooLarge
-	if errors.As(err, &large) {
+	if refusal(err) {
 		return a.flushOneByOne(ctx)
 	}
 	if err != nil {
@@ -320,8 +373,8 @@ func (a *applier) flush(ctx context.Context) error {
 	return nil
 }
 
-// flushOneByOne writes each pending changeset by itself; one that is too large
-// even so is applied in parts. Until the last one is in place the cursor names
+// flushOneByOne writes each pending changeset by itself. One that the target
+// will never take is parked; one that is too large is applied in parts. Until the last one is in place the cursor names
 // the frame before all of them: the newest frame may hold some of the others.
 func (a *applier) flushOneByOne(ctx context.Context) error {
 	sets, newest := a.pending, a.place
@@ -334,9 +387,8 @@ func (a *applier) flushOneByOne(ctx context.Context) error {
 		cursor.Revision = s.Revision
 		a.stand(&cursor)
 		err := a.commit(ctx, target.Fold([]change.Changeset{s}), cursor)
-		var large *target.TooLarge
-		if errors.As(err, &large) {
-			err = a.tear(ctx, s, true)
+		if refusal(err) {
+			err = a.overcome(ctx, s, cursor, err)
 		}
 		if err != nil {
 			return err
@@ -346,9 +398,67 @@ func (a *applier) flushOneByOne(ctx context.Context) error {
 	return nil
 }
 
+// overcome deals with a changeset that the target did not take.
+func (a *applier) overcome(ctx context.Context, s change.Changeset, cursor target.Cursor, cause error) error {
+	parked, err := a.refuse(ctx, target.Fold([]change.Changeset{s}), s.Revision)
+	var large *target.TooLarge
+	switch {
+	case err != nil:
+		return err
+	case parked:
+		return a.commit(ctx, nil, cursor)
+	case errors.As(cause, &large):
+		return a.tear(ctx, s, true)
+	default:
+		return cause
+	}
+}
+
 func (a *applier) forget() {
 	clear(a.pending)
 	a.pending, a.size = a.pending[:0], 0
+}
+
+// tearGuarded applies one part of a revision that comes in parts. Its deletes
+// wait for the last part: only all of them together tell whether the guard has
+// to stop them.
+func (a *applier) tearGuarded(ctx context.Context, s change.Changeset) error {
+	if a.torn == nil {
+		a.torn = make(map[string]struct{})
+	}
+	s.Changes = slices.DeleteFunc(slices.Clone(s.Changes), func(c change.Change) bool {
+		if c.Op == change.Delete {
+			a.torn[string(c.Key)] = struct{}{}
+		}
+		return c.Op == change.Delete
+	})
+	if !s.Partial {
+		allowed, err := a.guard(ctx, keysOf(a.torn), a.heldByRule(), s.Revision)
+		if err != nil {
+			return err
+		}
+		a.torn = nil
+		for _, key := range allowed {
+			s.Changes = append(s.Changes, change.Change{Op: change.Delete, Key: key})
+		}
+	}
+	err := a.tear(ctx, s, !s.Partial)
+	if refusal(err) {
+		return a.overcome(ctx, s, a.after(s), err)
+	}
+	return err
+}
+
+// after is the cursor behind a changeset, or, within a revision, at it.
+func (a *applier) after(s change.Changeset) target.Cursor {
+	cursor := a.cursor
+	if s.Partial {
+		cursor.Torn = s.Revision
+	} else {
+		cursor.Revision, cursor.Torn = s.Revision, 0
+	}
+	a.stand(&cursor)
+	return cursor
 }
 
 // tear applies a changeset that cannot be atomic in parts. The cursor says so
@@ -378,14 +488,23 @@ func (a *applier) tear(ctx context.Context, s change.Changeset, last bool) error
 func (a *applier) stand(c *target.Cursor) {
 	c.Chain, c.Seq = append(target.Hash(nil), a.chain[:]...), a.seq
 	c.Updated = time.Now()
+	if len(c.Holds) == 0 {
+		c.Holds = a.ranges
+	}
 }
 
 // commit writes changes and the cursor, and waits out whatever may go away by
 // itself: an unreachable target, a full disk, an alarm. Fenced, moved and too
 // large are for the caller.
 func (a *applier) commit(ctx context.Context, changes []change.Change, cursor target.Cursor) error {
-	if err := a.barrier(); err != nil {
+	if err := a.barrier(ctx); err != nil {
 		return err
+	}
+	cursor.Parked = len(a.parked.keys)
+	for _, c := range changes {
+		if a.parked.has(c.Key) {
+			cursor.Parked--
+		}
 	}
 	var rev int64
 	err := a.promptly(ctx, func() (err error) {
@@ -398,16 +517,25 @@ func (a *applier) commit(ctx context.Context, changes []change.Change, cursor ta
 	a.modRev = rev
 	a.auditor.wrote(rev)
 	for _, c := range changes {
-		if c.Op == change.Put {
-			a.table.Put(c.Key, c.Value)
-		} else {
-			a.table.Delete(c.Key)
-		}
+		a.wroteChange(c)
 	}
 	a.cursor, a.wrote = cursor, time.Now()
 	a.keep, a.kept = a.behind, 0
 	a.im.view.committed(cursor)
-	return nil
+	return a.parked.save(ctx, a)
+}
+
+// wroteChange notes a change that the target took. It counts more than what
+// was said of its key before.
+func (a *applier) wroteChange(c change.Change) {
+	if c.Op == change.Put {
+		a.wrotePut(c.Key, digest.Item(c.Key, c.Value))
+		delete(a.comparison.deletes, string(c.Key))
+		delete(a.torn, string(c.Key))
+	} else {
+		a.wroteDelete(c.Key)
+	}
+	a.parked.release(c.Key)
 }
 
 // patiently calls fn until it succeeds or fails for good.

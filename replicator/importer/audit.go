@@ -45,7 +45,7 @@ func (a *applier) audit(ctx context.Context) error {
 	if !a.cursor.Consistent || time.Now().Before(a.auditor.pause) {
 		return nil
 	}
-	if err := a.barrier(); err != nil {
+	if err := a.barrier(ctx); err != nil {
 		return err
 	}
 	began := time.Now()
@@ -55,10 +55,11 @@ func (a *applier) audit(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		foreign = found.Foreign != nil || found.Count != a.table.Digest().Count
+		held := uint64(int(a.table.Digest().Count) + a.parked.surplus(a.selects))
+		foreign = found.Foreign != nil || found.Count != held
 		if foreign {
 			a.im.logger.Warn("somebody else wrote to the selection at the target",
-				"key", string(found.Foreign), "keys", found.Count, "want", a.table.Digest().Count)
+				"key", string(found.Foreign), "keys", found.Count, "want", held)
 		} else {
 			a.auditor.read(found.Revision)
 		}
@@ -72,6 +73,7 @@ func (a *applier) audit(ctx context.Context) error {
 	if err := a.setConsistent(ctx, false); err != nil {
 		return err
 	}
-	a.repair.begin("somebody else wrote to the selection at the target")
+	a.postpone()
+	a.comparison.begin("somebody else wrote to the selection at the target")
 	return a.rescan(ctx)
 }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/syncer-io/syncer/replicator/change"
+	"github.com/syncer-io/syncer/replicator/command"
 	"github.com/syncer-io/syncer/replicator/digest"
 	"github.com/syncer-io/syncer/replicator/etcd/dial"
 	"github.com/syncer-io/syncer/replicator/etcd/target"
@@ -53,6 +54,8 @@ type Importer struct {
 	ranges []change.Range // those of target
 
 	table   *digest.Table
+	tally   *digest.Tally
+	parked  *parked
 	auditor auditor
 	modRev  int64       // of the cursor that table belongs to
 	stale   atomic.Bool // table may not be what the target holds
@@ -64,7 +67,7 @@ type Importer struct {
 // may be down for now. dial connects to the target; it is tried until it
 // succeeds, and the importer closes what it gives.
 func New(cfg Config, nc *nats.Conn, dial func(ctx context.Context) (*clientv3.Client, error), logger *slog.Logger) *Importer {
-	return &Importer{cfg: cfg, nc: nc, dial: dial, logger: logger, view: newView(cfg), orders: newOrders()}
+	return &Importer{cfg: cfg, nc: nc, dial: dial, logger: logger, view: newView(cfg), orders: newOrders(cfg.DataDir)}
 }
 
 // Status is the importer's report as of now.
@@ -255,7 +258,7 @@ func (im *Importer) explain(err error) {
 // prepare brings the importer in front of its target: it claims the cursor
 // and knows the digest of what the target holds.
 func (im *Importer) prepare(ctx context.Context, p profile) (*applier, error) {
-	a := &applier{im: im, ranges: p.Ranges, policy: p.Policy, wrote: time.Now()}
+	a := &applier{im: im, ranges: p.Ranges, rules: p.Rules, policy: p.Policy, wrote: time.Now()}
 	cursor, modRev, err := im.claim(ctx, p)
 	if err != nil {
 		return nil, err
@@ -266,12 +269,16 @@ func (im *Importer) prepare(ctx context.Context, p profile) (*applier, error) {
 	a.place, a.keep = place{chain: a.cursorChain(), seq: cursor.Seq, behind: a.next}, a.next
 	a.seen = a.chain
 	if im.table == nil || im.stale.Load() || im.modRev != modRev {
-		if err := a.rescan(ctx); err != nil {
+		if err := im.look(ctx, a); err != nil {
 			return nil, err
 		}
 		im.stale.Store(false)
 	} else {
-		a.table = im.table
+		a.table, a.tally, a.parked = im.table, im.tally, im.parked
+	}
+	im.orders.requeue()
+	for _, c := range im.orders.all() {
+		im.view.task(command.Task{ID: c.ID, Verb: c.Verb, State: command.Waiting})
 	}
 	im.view.tier(im.target.Tier())
 	im.view.committed(cursor)
@@ -279,9 +286,25 @@ func (im *Importer) prepare(ctx context.Context, p profile) (*applier, error) {
 	return a, nil
 }
 
+// look reads what the target holds, and what is parked there.
+func (im *Importer) look(ctx context.Context, a *applier) error {
+	var groups []target.Parked
+	err := a.patiently(ctx, func() (err error) {
+		groups, err = im.target.Parked(ctx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	a.parked = newParked(groups)
+	im.view.park(a.parked)
+	return a.rescan(ctx)
+}
+
 // release keeps what the next session can use of an applier.
 func (im *Importer) release(a *applier) {
-	im.table, im.auditor, im.modRev = a.table, a.auditor, a.modRev
+	im.table, im.tally, im.parked = a.table, a.tally, a.parked
+	im.auditor, im.modRev = a.auditor, a.modRev
 }
 
 // claim opens the target for the profile's ranges and takes its cursor over,
@@ -294,7 +317,11 @@ func (im *Importer) claim(ctx context.Context, p profile) (target.Cursor, int64,
 		}
 	}
 	key := target.CursorKey{Source: im.cfg.Source, Channel: im.cfg.Channel}
-	t, err := target.Open(ctx, im.etcd, key, im.logger, target.WithRanges(p.Ranges), target.WithLimits(im.limits))
+	ranges, err := im.owned(ctx, key, p.Ranges)
+	if err != nil {
+		return target.Cursor{}, 0, err
+	}
+	t, err := target.Open(ctx, im.etcd, key, im.logger, target.WithRanges(ranges), target.WithLimits(im.limits))
 	if err != nil {
 		return target.Cursor{}, 0, err
 	}
@@ -310,6 +337,21 @@ func (im *Importer) claim(ctx context.Context, p profile) (target.Cursor, int64,
 	im.target, im.ranges, im.limits = t, p.Ranges, t.Limits()
 	im.stale.Store(true)
 	return cursor, modRev, nil
+}
+
+// owned are the ranges that may be written to: those of the policy, and those
+// of an older one that are not cleaned up yet.
+func (im *Importer) owned(ctx context.Context, key target.CursorKey, ranges []change.Range) ([]change.Range, error) {
+	t, err := target.Open(ctx, im.etcd, key, im.logger, target.WithLimits(im.limits))
+	if err != nil {
+		return nil, err
+	}
+	im.limits = t.Limits()
+	cursor, _, _, err := t.Load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return union(cursor.Holds, ranges), nil
 }
 
 func sameRanges(a, b []change.Range) bool {

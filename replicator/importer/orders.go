@@ -1,10 +1,15 @@
 package importer
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 
+	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/command"
 )
 
@@ -17,14 +22,70 @@ const (
 
 // orders are the commands that wait to be carried out, in the order in which
 // they came.
+//
+// They are kept in a file, so that an importer that is killed carries on with
+// what it was told. One that was carried out just before may be carried out
+// again: that does no harm.
 type orders struct {
+	path string
+
 	mu      sync.Mutex
 	waiting []command.Command
+	active  []command.Command
 	known   []string
 	come    chan struct{} // has a token while waiting may hold something
 }
 
-func newOrders() *orders { return &orders{come: make(chan struct{}, 1)} }
+func newOrders(dir string) *orders {
+	o := &orders{path: filepath.Join(dir, "commands.json"), come: make(chan struct{}, 1)}
+	raw, err := os.ReadFile(o.path)
+	var f ordersFile
+	if err == nil && json.Unmarshal(raw, &f) == nil && f.Format == ordersFormat {
+		o.waiting, o.known = f.Waiting, f.Known
+	}
+	o.signal()
+	return o
+}
+
+// ordersFile is the form of the file.
+type ordersFile struct {
+	Format  int               `json:"format"`
+	Waiting []command.Command `json:"waiting"`
+	Known   []string          `json:"known"`
+}
+
+const ordersFormat = 1
+
+// save replaces the file in one step; on return it is durable. mu is held.
+func (o *orders) save() error {
+	raw, err := json.Marshal(ordersFile{Format: ordersFormat, Waiting: append(slices.Clone(o.active), o.waiting...), Known: o.known})
+	if err != nil {
+		return fmt.Errorf("encode the commands: %w", err)
+	}
+	if err := writeSynced(o.path, raw); err != nil {
+		return fmt.Errorf("keep the commands: %w", err)
+	}
+	return nil
+}
+
+func writeSynced(path string, raw []byte) error {
+	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(raw)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}
+
+func (o *orders) signal() {
+	select {
+	case o.come <- struct{}{}:
+	default:
+	}
+}
 
 // add takes a command unless its ID was taken before.
 func (o *orders) add(c command.Command) (taken bool, err error) {
@@ -38,11 +99,8 @@ func (o *orders) add(c command.Command) (taken bool, err error) {
 	}
 	o.remember(c.ID)
 	o.waiting = append(o.waiting, c)
-	select {
-	case o.come <- struct{}{}:
-	default:
-	}
-	return true, nil
+	o.signal()
+	return true, o.save()
 }
 
 // remember knows an ID again. mu is held.
@@ -62,7 +120,40 @@ func (o *orders) next(may func(command.Command) bool) (command.Command, bool) {
 	}
 	c := o.waiting[i]
 	o.waiting = slices.Delete(o.waiting, i, i+1)
+	o.active = append(o.active, c)
 	return c, true
+}
+
+// done forgets a command that was carried out.
+func (o *orders) done(id string) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.active = slices.DeleteFunc(o.active, func(c command.Command) bool { return c.ID == id })
+	return o.save()
+}
+
+// back has a command wait again, before all others.
+func (o *orders) back(c command.Command) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.active = slices.DeleteFunc(o.active, func(a command.Command) bool { return a.ID == c.ID })
+	o.waiting = slices.Insert(o.waiting, 0, c)
+	o.signal()
+}
+
+// requeue has all commands wait again that a session did not finish.
+func (o *orders) requeue() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.waiting, o.active = append(o.active, o.waiting...), nil
+	o.signal()
+}
+
+// all are the commands that wait.
+func (o *orders) all() []command.Command {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.waiting)
 }
 
 // Command gives the importer a command. It is carried out later; the report of
@@ -78,4 +169,34 @@ func (im *Importer) Command(c command.Command) error {
 		im.view.task(command.Task{ID: c.ID, Verb: c.Verb, State: command.Waiting})
 	}
 	return err
+}
+
+// order takes a message that is a command; ok is false when it is another
+// message, which goes to the inbox. A command that cannot be taken is told of
+// as a task that failed.
+func (im *Importer) order(message []byte) (ok bool) {
+	f, err := change.DecodeFrame(message)
+	if err != nil || f.Kind != change.KindCommand {
+		return false
+	}
+	c, err := decodeCommand(f)
+	if err == nil {
+		err = im.Command(c)
+	}
+	if err != nil {
+		im.view.task(command.Task{ID: f.Request, Verb: c.Verb, State: command.Failed, Reason: err.Error()})
+	}
+	return true
+}
+
+func decodeCommand(f change.Frame) (command.Command, error) {
+	raw, err := change.Decompress(f.Body)
+	if err != nil {
+		return command.Command{}, err
+	}
+	json, err := change.DecodeCommand(raw)
+	if err != nil {
+		return command.Command{}, err
+	}
+	return command.Decode(json)
 }

@@ -173,6 +173,15 @@ func (a *applier) delete(ctx context.Context, keys [][]byte) error {
 	return nil
 }
 
+func keysOf(set map[string]struct{}) [][]byte {
+	keys := make([][]byte, 0, len(set))
+	for key := range set {
+		keys = append(keys, []byte(key))
+	}
+	slices.SortFunc(keys, bytes.Compare)
+	return keys
+}
+
 // deleteKeys is how many keys are deleted in one transaction of a repair.
 const deleteKeys = 1000
 
@@ -196,12 +205,7 @@ func (a *applier) settleRanges(ctx context.Context) error {
 	if err := a.barrier(ctx); err != nil {
 		return err
 	}
-	keys := make([][]byte, 0, len(c.deletes))
-	for key := range c.deletes {
-		keys = append(keys, []byte(key))
-	}
-	slices.SortFunc(keys, bytes.Compare)
-	deleted, err := a.remove(ctx, keys, c.held)
+	deleted, err := a.remove(ctx, keysOf(c.deletes), c.held)
 	if err != nil {
 		return err
 	}

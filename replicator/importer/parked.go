@@ -125,10 +125,12 @@ func (p *parked) overlay(ranges []change.Range) *overlay {
 	return o
 }
 
-// absent is how many more keys the target holds than digests count.
-func (p *parked) surplus() (n int) {
+// surplus is how many more keys the target holds of a selection than digests
+// count.
+func (p *parked) surplus(selects func(key []byte) bool) (n int) {
 	for _, k := range p.keys {
 		switch {
+		case !selects(k.Key):
 		case k.Present && !k.Put:
 			n++
 		case !k.Present && k.Put:

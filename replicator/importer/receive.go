@@ -63,6 +63,7 @@ func (l *link) follow(m jetstream.Message, channel string) (keep bool, err error
 func (s *session) receive(ctx context.Context) error {
 	silence := max(silentBeats*s.profile.Heartbeat, 2*time.Second)
 	kept := time.Now()
+	var flow meter
 	for {
 		batch, err := s.feed.Next(ctx, silence, receiveBytes)
 		if err != nil {
@@ -71,12 +72,18 @@ func (s *session) receive(ctx context.Context) error {
 		records := make([][]byte, 0, len(batch))
 		dropped := 0
 		for _, d := range batch {
+			if speed, ok := flow.took(time.Now(), len(d.Data)); ok {
+				s.im.view.flowed(speed)
+			}
 			keep, err := s.link.follow(d.Message, s.im.cfg.Channel)
 			if err != nil {
 				return errors.Join(err, s.keep(ctx, records, nil))
 			}
 			if !keep {
 				dropped++
+				continue
+			}
+			if s.im.order(d.Data) {
 				continue
 			}
 			records = append(records, encodeRecord(d.Seq, d.Data))

@@ -45,7 +45,7 @@ func (im *Importer) session(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if now := profileOf(reply); a == nil || now.Policy != p.Policy || !sameRanges(now.Ranges, p.Ranges) || now.Heartbeat != p.Heartbeat {
+	if now := profileOf(reply); a == nil || now.Policy != p.Policy || !sameRanges(now.Ranges, p.Ranges) || len(now.Rules) != len(p.Rules) || now.Heartbeat != p.Heartbeat {
 		p = now
 		if err := p.save(im.cfg.DataDir); err != nil {
 			return err
@@ -108,8 +108,29 @@ func (im *Importer) attach(ctx context.Context, a *applier, head change.Head, po
 		} else {
 			im.view.trouble(partHub, im.unreachable(err))
 		}
-		if err := wait(ctx, pause); err != nil {
+		if err := im.rest(ctx, a, pause); err != nil {
 			return nil, err
+		}
+	}
+}
+
+// rest waits, and carries out commands that need no exporter.
+func (im *Importer) rest(ctx context.Context, a *applier, pause time.Duration) error {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+			return nil
+		case <-im.orders.come:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if a == nil {
+			continue // the first session: nothing is known of the channel
+		}
+		if err := a.obey(ctx); err != nil {
+			return err
 		}
 	}
 }
@@ -153,12 +174,15 @@ func (im *Importer) follow(ctx context.Context, a *applier, p profile, reply *je
 	}
 	s.feed = feed
 	defer feed.Close()
-	a.repair.ask = func(ctx context.Context, req jetstream.Request) error {
+	a.comparison.ask = func(ctx context.Context, req jetstream.Request) error {
 		_, err := im.ask(ctx, req, 5*time.Second)
 		return err
 	}
 	if !a.cursor.Consistent && (a.table.Digest().Count == 0 || reply.Action == jetstream.Resume) {
-		a.repair.begin("the target does not hold a complete copy yet")
+		a.comparison.begin("the target does not hold a complete copy yet")
+	}
+	if err := a.cleanUp(ctx); err != nil {
+		return err
 	}
 	im.view.attach(true, p.Heartbeat)
 	im.logger.Info("attached", "action", reply.Action, "position", reply.Head.Position.String(), "reason", reply.Reason, "exporter", reply.Exporter)
@@ -209,6 +233,7 @@ func (im *Importer) restart(ctx context.Context, a *applier, reply *jetstream.At
 	cursor.Lineage, cursor.Revision = head.Lineage, head.Revision
 	cursor.Consistent, cursor.Torn = false, 0
 	cursor.Policy = reply.Policy
+	cursor.Holds = union(cursor.Holds, a.ranges)
 	a.stand(&cursor)
 	if err := a.commit(ctx, nil, cursor); err != nil {
 		return err

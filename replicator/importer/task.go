@@ -8,7 +8,6 @@ import (
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/command"
 	"github.com/syncer-io/syncer/replicator/digest"
-	"github.com/syncer-io/syncer/replicator/etcd/target"
 	"github.com/syncer-io/syncer/replicator/status"
 )
 
@@ -77,11 +76,11 @@ func (a *applier) end(t *task, err error) error {
 	} else if err == nil {
 		t.shown.State = command.Done
 	}
-	if err == nil {
-		a.im.orders.done(t.command.ID)
+	if err != nil {
+		return err
 	}
 	a.im.view.task(t.shown)
-	return err
+	return a.im.orders.done(t.command.ID)
 }
 
 func (a *applier) setPaused(ctx context.Context, paused bool) error {
@@ -127,7 +126,7 @@ func (a *applier) approve(ctx context.Context, t *task) error {
 		}
 		t.shown.Delete += uint64(len(keys))
 	}
-	return nil
+	return a.cleanUp(ctx)
 }
 
 // retry takes groups for not parked, which makes the target differ, and has a
@@ -327,5 +326,3 @@ func subtract(from, others []change.Range) []change.Range {
 func union(a, b []change.Range) []change.Range {
 	return append(subtract(a, b), b...)
 }
-
-var _ = target.Cursor{}

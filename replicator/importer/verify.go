@@ -31,6 +31,10 @@ func (a *applier) heartbeat(ctx context.Context, f taken, s change.State) error 
 	if err := a.audit(ctx); err != nil {
 		return err
 	}
+	if err := a.expire(); err != nil {
+		return err
+	}
+	a.comparison.tick(a)
 	return a.compare(ctx, f, s)
 }
 
@@ -53,7 +57,7 @@ func (a *applier) reset(ctx context.Context, f taken, s change.State) error {
 		return err
 	}
 	a.im.view.resync("the exporter started over: " + s.Reason)
-	a.repair.stop()
+	a.postpone()
 	return a.compare(ctx, f, s)
 }
 
@@ -68,7 +72,7 @@ func (a *applier) check(ctx context.Context) error {
 	if time.Since(a.wrote) < time.Second {
 		return nil
 	}
-	if err := a.barrier(); err != nil {
+	if err := a.barrier(ctx); err != nil {
 		return err
 	}
 	err := a.promptly(ctx, func() error {
@@ -82,7 +86,7 @@ func (a *applier) check(ctx context.Context) error {
 // compare holds the digest of what the target holds against the exporter's at
 // the same revision.
 func (a *applier) compare(ctx context.Context, f taken, s change.State) error {
-	if err := a.barrier(); err != nil {
+	if err := a.barrier(ctx); err != nil {
 		return err
 	}
 	want := digest.Digest{Count: s.Count, Sum: s.Sum}
@@ -91,6 +95,8 @@ func (a *applier) compare(ctx context.Context, f taken, s change.State) error {
 	case equal && a.cursor.Consistent:
 		a.proven(f)
 		return nil
+	case equal && a.comparison.running() && a.comparison.task != nil:
+		return nil // what an operator asked for is done in full
 	case equal:
 		return a.confirm(ctx, f, want)
 	case a.cursor.Consistent:
@@ -98,7 +104,7 @@ func (a *applier) compare(ctx context.Context, f taken, s change.State) error {
 			"revision", f.Last, "keys", a.table.Digest().Count, "want", s.Count)
 		return a.doubt(ctx, f, want, fmt.Sprintf("the digest did not match at revision %d", f.Last))
 	default:
-		a.repair.beat(a)
+		a.comparison.differs(a)
 		return nil
 	}
 }
@@ -109,7 +115,8 @@ func (a *applier) doubt(ctx context.Context, f taken, want digest.Digest, reason
 	if err := a.setConsistent(ctx, false); err != nil {
 		return err
 	}
-	a.repair.begin(reason)
+	a.postpone()
+	a.comparison.begin(reason)
 	return a.confirm(ctx, f, want)
 }
 
@@ -120,13 +127,13 @@ func (a *applier) confirm(ctx context.Context, f taken, want digest.Digest) erro
 		return err
 	}
 	if a.table.Digest() != want {
-		a.repair.beat(a)
+		a.comparison.differs(a)
 		return nil
 	}
 	if err := a.setConsistent(ctx, true); err != nil {
 		return err
 	}
-	a.repair.stop()
+	a.comparison.stop()
 	a.proven(f)
 	return nil
 }
@@ -141,29 +148,4 @@ func (a *applier) setConsistent(ctx context.Context, consistent bool) error {
 	}
 	a.stand(&cursor)
 	return a.commit(ctx, nil, cursor)
-}
-
-// rescan reads the whole selection from the target and builds the table of
-// digests from it, while nothing is written. The old table goes first, so that
-// there are never two in memory. When rescan fails there is none, and the next
-// session reads again.
-func (a *applier) rescan(ctx context.Context) error {
-	a.table = nil
-	var table *digest.Table
-	err := a.patiently(ctx, func() error {
-		table = digest.NewTable()
-		rev, err := a.target.Scan(ctx, a.ranges, func(kvs []change.KV) error {
-			for _, kv := range kvs {
-				table.Put(kv.Key, kv.Value)
-			}
-			return nil
-		})
-		a.auditor.read(rev)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("read the target: %w", err)
-	}
-	a.table = table
-	return nil
 }

@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -36,6 +37,9 @@ type view struct {
 	inbox     inbox       // nil until it is open
 	next      uint64      // the first inbox record that is not applied
 	tasks     []command.Task
+	speed     float64 // bytes per second of the link, as they came in
+	ratio     float64 // of what a body takes on the wire
+	paused    bool
 	changed   chan struct{}
 }
 
@@ -114,6 +118,7 @@ func (v *view) committed(c target.Cursor) {
 			v.edge.AppliedRevision, v.edge.ReceivedRevision, v.edge.SourceRevision = 0, c.Revision, c.Revision
 			v.edge.VerifiedRevision = 0
 		}
+		v.paused = c.Paused
 		v.edge.Lineage, v.edge.Consistent, v.edge.Torn = c.Lineage, c.Consistent, c.TornCount
 		v.edge.AppliedRevision = max(c.Revision, v.edge.AppliedRevision)
 	})
@@ -145,15 +150,56 @@ func (v *view) resync(reason string) {
 
 func (v *view) gap() { v.update(func() { v.edge.Gaps++ }) }
 
-func (v *view) repairing(r *repair) {
+func (v *view) comparing(c *comparison) {
+	if c.dry {
+		return // it changes nothing
+	}
 	v.update(func() {
-		v.repairs = r.reason
-		v.edge.RangesLeft = len(r.left) + len(r.out)
-		v.edge.BytesLeft = int64(r.outBytes)
-		for _, d := range r.left {
+		v.repairs = c.reason
+		v.edge.RangesLeft = len(c.left) + len(c.out)
+		v.edge.BytesLeft = int64(c.outBytes)
+		for _, d := range c.left {
 			v.edge.BytesLeft += int64(d.Bytes)
 		}
 	})
+}
+
+// park shows what is parked.
+func (v *view) park(p *parked) {
+	groups, keys := p.report()
+	v.update(func() { v.edge.Parked, v.edge.ParkedKeys = groups, keys })
+	v.wake()
+}
+
+// flowed notes how fast messages came in, in bytes per second.
+func (v *view) flowed(speed float64) {
+	v.update(func() { v.speed = smooth(v.speed, speed) })
+}
+
+// shrank notes what a body of so many bytes took on the wire.
+func (v *view) shrank(raw, wire int) {
+	if raw >= 4<<10 {
+		v.update(func() { v.ratio = smooth(v.ratio, float64(wire)/float64(raw)) })
+	}
+}
+
+func smooth(old, now float64) float64 {
+	if old == 0 {
+		return now
+	}
+	return (3*old + now) / 4
+}
+
+// rate is the measured speed of the link, 0 when nothing was measured, and how
+// much of it so many bytes will take.
+func (v *view) rate(bytes int64) (speed float64, transfer int64) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	ratio := v.ratio
+	if ratio == 0 {
+		ratio = 1
+	}
+	return v.speed, int64(float64(bytes) * ratio)
 }
 
 func (v *view) attach(attached bool, heartbeat time.Duration) {
@@ -257,6 +303,15 @@ type verdict struct {
 	reason, try string
 }
 
+// guarded is a group of deletes that the guard asks about, if there is one.
+func (v *view) guarded() *status.Parked {
+	i := slices.IndexFunc(v.edge.Parked, func(p status.Parked) bool { return p.Why == status.MassDelete && !p.Dropped })
+	if i < 0 {
+		return nil
+	}
+	return &v.edge.Parked[i]
+}
+
 // state is the importer's own verdict. `in-sync` needs proof: the newest
 // heartbeat, not older than a few intervals, was verified at its revision.
 func (v *view) state() verdict {
@@ -275,6 +330,11 @@ func (v *view) state() verdict {
 		return verdict{status.Stale, "the exporter is silent", "look at the exporter: syncer status on the cloud side"}
 	case !v.attached:
 		return verdict{status.Disconnected, "not attached to the exporter yet", ""}
+	case v.paused:
+		return verdict{status.Paused, "an operator paused it: changes are received and not applied", "syncer resume " + v.edge.Name}
+	case v.guarded() != nil:
+		g := v.guarded()
+		return verdict{status.Halted, g.Reason, "syncer resync " + v.edge.Name + " --approve, or bring the keys back at the source"}
 	case v.repairs != "" && v.edge.RangesLeft == 0 && v.edge.Mismatches > 0 && !v.edge.Consistent:
 		return verdict{status.ResyncNeeded, v.repairs, ""}
 	case !v.edge.Consistent:
@@ -285,6 +345,8 @@ func (v *view) state() verdict {
 		return verdict{status.Bootstrapping, reason, ""}
 	case !v.proven:
 		return verdict{status.CatchingUp, "waiting for the first proof of equality since it attached", ""}
+	case v.edge.ParkedKeys > 0:
+		return verdict{status.Degraded, fmt.Sprintf("%d keys are parked: %s", v.edge.ParkedKeys, v.edge.Parked[0].Reason), "syncer parked list"}
 	case waiting > 0 && !v.sent.IsZero() && time.Since(v.sent) > quiet:
 		return verdict{status.CatchingUp, "changes are waiting to be applied", ""}
 	default:

@@ -143,8 +143,8 @@ func TestReplace(t *testing.T) {
 	before := b.revision()
 	chunk := Chunk{
 		Range: change.Range{Lo: []byte("/"), Hi: []byte("/c")},
-		Want: []change.KV{{Key: []byte("/a/00"), Value: []byte("old")}, {Key: []byte("/a/01"), Value: []byte("new")}, {Key: []byte("/a/015"), Value: []byte("new")}},
-		Keep: func(local change.KV) bool { return strings.HasPrefix(string(local.Key), "/a/tmp/") },
+		Want:  []change.KV{{Key: []byte("/a/00"), Value: []byte("old")}, {Key: []byte("/a/01"), Value: []byte("new")}, {Key: []byte("/a/015"), Value: []byte("new")}},
+		Keep:  func(local change.KV) bool { return strings.HasPrefix(string(local.Key), "/a/tmp/") },
 	}
 	plan, err := b.Diff(t.Context(), chunk)
 	if err != nil || b.revision() != before {
