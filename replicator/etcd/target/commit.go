@@ -28,11 +28,11 @@ type Tx struct {
 //
 // When no answer comes it finds out what happened, and sends the same again if
 // nothing did, until ctx ends: then [ErrOutcomeUnknown]. Other errors mean that
-// nothing was written: [*Fenced], [*Moved], [*TooLarge], and those of etcd,
-// explained, for which dial.Retryable tells whether to try again. A commit
-// without a cursor is simply repeated, so two that run under the same cursor
-// must not write the same key, and its failure leaves open whether it took
-// effect.
+// nothing was written: [*Fenced], [*Moved], [*TooLarge], [ErrForbidden], and
+// others of etcd, explained, for which dial.Retryable tells whether to try
+// again. A commit without a cursor is simply repeated, so two that run under
+// the same cursor must not write the same key, and its failure leaves open
+// whether it took effect.
 func (t *Target) Commit(ctx context.Context, tx Tx) (int64, error) {
 	changes, err := t.ordered(tx.Changes)
 	if err != nil {
@@ -96,6 +96,7 @@ func (t *Target) commitCursor(ctx context.Context, changes []change.Change, c Cu
 	if err != nil {
 		return Cursor{}, 0, err
 	}
+	t.stored = len(raw)
 	rev, err := t.commit(ctx, changes, raw)
 	if err == nil {
 		t.guard.modRev = rev
@@ -163,6 +164,9 @@ func (t *Target) plan(ctx context.Context, changes []change.Change, cursor []byt
 }
 
 func (t *Target) tooLarge(req *pb.TxnRequest, changes []change.Change) error {
-	return fault.New(fault.Check, "raise --max-request-bytes at this etcd",
-		"%w", &TooLarge{Bytes: t.size(req), Limit: t.limits.MaxBytes, Ops: len(changes)})
+	return tooLargeFor(t.size(req), t.limits.MaxBytes, len(changes))
+}
+
+func tooLargeFor(size, limit, ops int) error {
+	return fault.New(fault.Check, "raise --max-request-bytes at this etcd", "%w", &TooLarge{Bytes: size, Limit: limit, Ops: ops})
 }

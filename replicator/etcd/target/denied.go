@@ -17,11 +17,12 @@ func (t *Target) denied(ctx context.Context, changes []change.Change) string {
 	width := max(t.limits.MaxOps/2, 1)
 	for start := 0; start < len(changes); start += width {
 		part := changes[start:min(start+width, len(changes))]
-		if !t.refuses(ctx, part) {
+		if no, _ := t.refuses(ctx, part); !no {
 			continue
 		}
 		for len(part) > 1 {
-			if half := part[:len(part)/2]; t.refuses(ctx, half) {
+			half := part[:len(part)/2]
+			if no, _ := t.refuses(ctx, half); no {
 				part = half
 			} else {
 				part = part[len(part)/2:]
@@ -32,11 +33,16 @@ func (t *Target) denied(ctx context.Context, changes []change.Change) string {
 	return t.key.String()
 }
 
-func (t *Target) refuses(ctx context.Context, changes []change.Change) bool {
+// refuses reports whether the user may not write one of the keys. It is asked
+// with deletes, which need the permission that puts need.
+func (t *Target) refuses(ctx context.Context, changes []change.Change) (bool, error) {
 	ops := make([]*pb.RequestOp, len(changes))
 	for i, c := range changes {
 		ops[i] = deleteOp(c.Key, nil)
 	}
 	_, err := t.txn(ctx, &pb.TxnRequest{Compare: []*pb.Compare{t.never()}, Success: ops})
-	return errors.Is(err, rpctypes.ErrPermissionDenied)
+	if errors.Is(err, rpctypes.ErrPermissionDenied) {
+		return true, nil
+	}
+	return false, t.explain(err)
 }

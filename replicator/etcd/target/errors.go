@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+
 	"github.com/syncer-io/syncer/replicator/fault"
 )
 
@@ -15,6 +17,9 @@ var (
 	// ErrNotLoaded: Commit was called before Load or Claim, or before Load
 	// after ErrOutcomeUnknown.
 	ErrNotLoaded = errors.New("the cursor is not loaded")
+	// ErrForbidden: the etcd denied this user a key of the transaction, or all
+	// of them. Refused tells which.
+	ErrForbidden error = rpctypes.ErrPermissionDenied
 )
 
 // errTouched says that a key in a guarded range was written after it was

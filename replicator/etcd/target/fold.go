@@ -39,8 +39,15 @@ const cursorRoom = 2 << 10
 // large: the parts are then applied torn, which the caller marks in the
 // cursor. A single change that is too large by itself stays one part.
 func (t *Target) Split(changes []change.Change) [][]change.Change {
-	return split(changes, max(t.limits.MaxBytes-t.overhead()-cursorRoom, 1))
+	t.mu.RLock()
+	room := max(cursorRoom, t.cursorSize()+cursorRoom/2)
+	t.mu.RUnlock()
+	return split(changes, max(t.limits.MaxBytes-t.overhead()-room, 1))
 }
+
+// cursorSize bounds the bytes of the next cursor by those of the last one;
+// t.mu is held.
+func (t *Target) cursorSize() int { return max(t.stored, 256) + 256 }
 
 func split(changes []change.Change, room int) [][]change.Change {
 	var parts [][]change.Change

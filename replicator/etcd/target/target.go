@@ -47,6 +47,7 @@ type Target struct {
 	guard  guard
 	owner  string
 	writes uint64
+	stored int // bytes of the newest cursor
 }
 
 // guard is the cursor that our transactions insist on.
@@ -131,6 +132,7 @@ func (t *Target) Load(ctx context.Context) (c Cursor, found bool, modRev int64, 
 		return now.rec.Cursor, now.found(), now.modRev, t.lost(now)
 	}
 	t.guard.loaded, t.guard.modRev, t.guard.pending = true, now.modRev, nil
+	t.stored = len(now.raw)
 	return now.rec.Cursor, now.found(), now.modRev, nil
 }
 
