@@ -65,8 +65,10 @@ rules:
     prefix: /flags/
     exclude: [/flags/private/]
     targetPrefix: /edge/flags/
+    guard: {percent: 100}
   - name: apps
     prefix: /apps/
+    guard: {percent: 100}
 `
 
 // rules is the policy in the words of the validators.

@@ -25,7 +25,7 @@ var cursorKey = target.CursorKey{Source: "cloud", Channel: "flags"}
 func decodeCursor(value string) (guarantee.Cursor, error) {
 	var c target.Cursor
 	err := json.Unmarshal([]byte(value), &c)
-	return guarantee.Cursor{Lineage: c.Lineage.String(), Revision: c.Revision, Consistent: c.Consistent, Torn: c.Torn}, err
+	return guarantee.Cursor{Lineage: c.Lineage.String(), Revision: c.Revision, Consistent: c.Consistent && c.Parked == 0, Torn: c.Torn}, err
 }
 
 // truth is what really happened at both ends. A target that is set back or

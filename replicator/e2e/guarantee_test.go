@@ -31,7 +31,7 @@ var cursorKey = target.CursorKey{Source: "cloud", Channel: "flags"}
 func decodeCursor(value string) (guarantee.Cursor, error) {
 	var c target.Cursor
 	err := json.Unmarshal([]byte(value), &c)
-	return guarantee.Cursor{Lineage: c.Lineage.String(), Revision: c.Revision, Consistent: c.Consistent, Torn: c.Torn}, err
+	return guarantee.Cursor{Lineage: c.Lineage.String(), Revision: c.Revision, Consistent: c.Consistent && c.Parked == 0, Torn: c.Torn}, err
 }
 
 // truth records what really happens at both ends. An end that is set back or

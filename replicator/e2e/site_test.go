@@ -57,8 +57,10 @@ rules:
     prefix: /flags/
     exclude: [/flags/private/]
     targetPrefix: /edge/flags/
+    guard: {percent: 100}
   - name: apps
     prefix: /apps/
+    guard: {percent: 100}
 `
 
 // withTargetLink puts a link of the test's own between the importer and its
