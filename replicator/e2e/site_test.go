@@ -32,10 +32,14 @@ type site struct {
 	cloud   *config.Exporter
 	logger  *slog.Logger
 
+	policy       string             // of the channel
+	targetConfig testbed.EtcdConfig // of the target
+
 	// Links in front of the hub, when the test asks for them.
 	edgeLink, cloudLink *testbed.Proxy
 	// targetLink is in front of the target, for the importer only.
 	targetLink *testbed.Proxy
+	linkTarget bool
 
 	admin   *nats.Conn
 	reports *reports
@@ -49,6 +53,8 @@ func withLinks(s *site) {
 	s.edgeLink, s.cloudLink = testbed.NewProxy(s.t, s.address), testbed.NewProxy(s.t, s.address)
 }
 
+// policy lets rules lose all their keys: what the guard does has tests of its
+// own.
 const policy = `apiVersion: syncer/v1alpha1
 kind: Policy
 name: flags
@@ -65,7 +71,13 @@ rules:
 
 // withTargetLink puts a link of the test's own between the importer and its
 // etcd.
-func withTargetLink(s *site) { s.targetLink = testbed.NewProxy(s.t, s.target.Address()) }
+func withTargetLink(s *site) { s.linkTarget = true }
+
+// withPolicy is a site with another policy.
+func withPolicy(text string) option { return func(s *site) { s.policy = text } }
+
+// withTarget is a site with another target.
+func withTarget(c testbed.EtcdConfig) option { return func(s *site) { s.targetConfig = c } }
 
 func (s *site) targetEndpoint() string {
 	if s.targetLink == nil {
@@ -79,7 +91,7 @@ func newSite(t *testing.T, options ...option) *site {
 	s := &site{t: t, dir: t.TempDir()}
 	s.logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
 	s.source = testbed.NewEtcd(t, testbed.EtcdConfig{Fast: true})
-	s.target = testbed.NewEtcd(t, testbed.EtcdConfig{Fast: true})
+	s.policy, s.targetConfig = policy, testbed.EtcdConfig{Fast: true}
 	address, err := testbed.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
@@ -88,8 +100,12 @@ func newSite(t *testing.T, options ...option) *site {
 	for _, o := range options {
 		o(s)
 	}
+	s.target = testbed.NewEtcd(t, s.targetConfig)
+	if s.linkTarget {
+		s.targetLink = testbed.NewProxy(t, s.target.Address())
+	}
 	s.startHub()
-	s.write("flags.yaml", policy)
+	s.write("flags.yaml", s.policy)
 	s.configure()
 	s.listen()
 	return s

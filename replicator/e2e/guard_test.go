@@ -1,0 +1,210 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/syncer-io/syncer/replicator/config"
+	"github.com/syncer-io/syncer/replicator/status"
+	"github.com/syncer-io/syncer/replicator/testbed"
+)
+
+// guardedPolicy keeps the guard of every rule as it is by default.
+var guardedPolicy = strings.ReplaceAll(policy, "    guard: {percent: 100}\n", "")
+
+// guarded is a site that is in sync, with 30 keys in each rule.
+func guardedSite(t *testing.T, options ...option) (*site, *daemons) {
+	t.Helper()
+	s := newSite(t, append([]option{withPolicy(guardedPolicy)}, options...)...)
+	s.fill("/flags/", 30, 10)
+	s.fill("/apps/", 30, 10)
+	d := &daemons{stopExporter: s.startExporter(), stopImporter: s.startImporter()}
+	s.report("is in sync", in(status.InSync))
+	return s, d
+}
+
+// under how many keys the target holds below a prefix.
+func (s *site) held(prefix string) int { return len(s.content(s.target.Client(), prefix)) }
+
+func (s *site) deleteSource(prefix string) {
+	s.t.Helper()
+	if _, err := s.source.Client().Delete(s.t.Context(), prefix, withPrefix); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// stopped waits until the guard has stopped a rule, while everything else
+// flows.
+func (s *site) stopped(rule string) status.Parked {
+	s.t.Helper()
+	e := s.report("says that the guard stopped rule "+rule, func(e status.Edge) bool {
+		return e.State == status.Halted && len(e.Parked) > 0 && e.Parked[0].Rule == rule
+	})
+	g := e.Parked[0]
+	if g.Why != status.MassDelete || len(g.Sample) == 0 || !strings.Contains(e.Reason, rule) || !strings.Contains(e.Try, "--approve") {
+		s.t.Errorf("the report does not help: %q, try %q, %+v", e.Reason, e.Try, g)
+	}
+	return g
+}
+
+// R9, guarantee "Absence is never a delete": too many deletes at once wait for
+// somebody, and everything else goes on.
+func TestGuarantee_AbsenceIsNeverADelete(t *testing.T) {
+	s, d := guardedSite(t)
+	s.deleteSource("/apps/")
+	if g := s.stopped("apps"); g.Keys != 30 || g.Of != 30 {
+		t.Errorf("parked %+v", g)
+	}
+	s.put("/flags/later", "1")
+	s.put("/apps/later", "1")
+	s.until("the other changes are there", func() bool { return s.held("/edge/flags/later") == 1 && s.held("/apps/later") == 1 })
+	if n := s.held("/apps/"); n != 31 {
+		t.Errorf("%d keys of the rule are left", n)
+	}
+	d.stopImporter()
+	mark := s.reports.mark()
+	d.stopImporter = s.startImporter()
+	s.reportSince(mark, "still says so after a restart", in(status.Halted))
+	for _, e := range s.all() {
+		if e.State == status.InSync && len(e.Parked) > 0 {
+			t.Fatalf("in sync with parked keys: %+v", e)
+		}
+	}
+	s.fill("/apps/", 30, 12) // the keys are back, with other values
+	s.report("is in sync", in(status.InSync))
+	s.waitEqual(patience)
+}
+
+// all are all reports of the edge.
+func (s *site) all() []status.Edge {
+	edges, _ := s.reports.since(0)
+	return edges
+}
+
+// Few deletes, and many of a rule with a guard of its own, are carried out.
+func TestGuardLetsFewDeletesPass(t *testing.T) {
+	s, _ := guardedSite(t, withPolicy(strings.Replace(guardedPolicy, "  - name: apps\n", "  - name: apps\n    guard: {percent: 100}\n", 1)))
+	s.deleteSource("/apps/")
+	s.deleteSource("/flags/00000") // 10 of 30 are many
+	s.stopped("flags")
+	if n := s.held("/apps/"); n != 0 {
+		t.Errorf("%d keys of the rule without a guard are left", n)
+	}
+	s.deleteSource("/flags/00001")
+	s.fill("/flags/", 10, 10)
+	s.deleteSource("/flags/00002") // 10 of 20
+	s.stopped("flags")
+	s.fill("/flags/", 30, 10)
+	s.report("is in sync", in(status.InSync))
+	for _, key := range []string{"/flags/000001", "/flags/000012", "/flags/000023"} {
+		if _, err := s.source.Client().Delete(t.Context(), key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.waitEqual(patience)
+	s.report("is in sync", in(status.InSync))
+}
+
+// S13: a source that was replaced by an empty cluster is a new history without
+// keys. Nothing is deleted.
+func TestSourceReplacedByAnEmptyCluster(t *testing.T) {
+	s, d := guardedSite(t)
+	d.stopExporter()
+	if err := s.source.Wipe(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	d.stopExporter = s.startExporter()
+	e := s.report("asks about both rules", func(e status.Edge) bool { return e.State == status.Halted && e.ParkedKeys == 60 })
+	if s.held("/apps/") != 30 || s.held("/edge/flags/") != 30 {
+		t.Errorf("keys are gone: %+v", e)
+	}
+	s.fill("/flags/", 30, 10)
+	s.fill("/apps/", 30, 10)
+	s.waitEqual(patience)
+	s.report("is in sync", in(status.InSync))
+}
+
+// S17: keys of a rule that left the policy go, unless they are many: then they
+// wait. The rule that comes back takes them over.
+func TestRuleLeavesThePolicy(t *testing.T) {
+	s, d := guardedSite(t)
+	without := strings.Replace(guardedPolicy, "  - name: apps\n    prefix: /apps/\n", "", 1)
+	if without == guardedPolicy {
+		t.Fatal("the policy has no such rule")
+	}
+	restart := func(policy string) {
+		t.Helper()
+		d.stopExporter()
+		path := s.write("flags.yaml", policy)
+		cloud, err := config.LoadExporter(strings.Replace(path, "flags.yaml", "cloud.yaml", 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.cloud = cloud
+		d.stopExporter = s.startExporter()
+	}
+	restart(without)
+	s.stopped("(no longer in the policy)")
+	if n := s.held("/apps/"); n != 30 {
+		t.Errorf("%d keys are left of the rule that is gone", n)
+	}
+	restart(guardedPolicy)
+	s.report("is in sync", in(status.InSync))
+	s.deleteSource("/apps/00000")
+	s.deleteSource("/apps/00001")
+	for i := range 12 {
+		if _, err := s.source.Client().Delete(t.Context(), fmt.Sprintf("/apps/%06d", 18+i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.until("few keys are left", func() bool { return len(s.want()) == 30 })
+	s.report("asks", in(status.Halted))
+}
+
+// D11: a value that the target refuses for ever waits as a group with what came
+// with it, the edge says so, and everything else goes on.
+func TestPoison(t *testing.T) {
+	small := testbed.EtcdConfig{Fast: true, MaxRequestBytes: 64 << 10}
+	s, d := guardedSite(t, withTarget(small))
+	poison := strings.Repeat("x", 100<<10)
+	s.txn(map[string]string{"/apps/000001": "with", "/apps/big": poison, "/flags/000001": "with"})
+	s.put("/flags/later", "1")
+	degraded := func(e status.Edge) bool {
+		return e.State == status.Degraded && e.ParkedKeys == 3 && e.Parked[0].Why == status.TooLarge
+	}
+	e := s.report("is degraded", degraded)
+	if !strings.Contains(e.Reason, "/apps/big") || !strings.Contains(e.Reason, "2 other keys") {
+		t.Errorf("the reason does not help: %q", e.Reason)
+	}
+	s.until("the other change is there", func() bool { return s.held("/edge/flags/later") == 1 })
+	if s.held("/apps/big") != 0 || s.content(s.target.Client(), "/apps/000001")["/apps/000001"] == "with" {
+		t.Error("the group was applied in part")
+	}
+	d.stopImporter()
+	mark := s.reports.mark()
+	d.stopImporter = s.startImporter()
+	s.reportSince(mark, "is degraded after a restart", degraded)
+	s.put("/apps/000001", "alone")
+	s.report("has two keys parked", func(e status.Edge) bool { return e.State == status.Degraded && e.ParkedKeys == 2 })
+	s.put("/apps/big", "small now")
+	s.put("/flags/000001", "too")
+	s.waitEqual(patience)
+	s.report("is in sync", in(status.InSync))
+}
+
+// The same value in a first copy waits too.
+func TestPoisonInTheFirstCopy(t *testing.T) {
+	s := newSite(t, withPolicy(guardedPolicy), withTarget(testbed.EtcdConfig{Fast: true, MaxRequestBytes: 64 << 10}))
+	s.fill("/apps/", 200, 1000)
+	s.put("/apps/big", strings.Repeat("x", 100<<10))
+	s.startExporter()
+	s.startImporter()
+	e := s.report("is degraded", in(status.Degraded))
+	if e.ParkedKeys != 1 || s.held("/apps/") != 200 {
+		t.Errorf("%d keys are parked, %d are there", e.ParkedKeys, s.held("/apps/"))
+	}
+	s.put("/apps/big", "small now")
+	s.waitEqual(patience)
+	s.report("is in sync", in(status.InSync))
+}
