@@ -56,8 +56,16 @@ type Cursor struct {
 	// Owner is who claimed the cursor.
 	Owner string `json:"owner,omitempty"`
 	// Policy is the digest of the selection that Revision is about.
-	Policy  string    `json:"policy,omitempty"`
-	Updated time.Time `json:"updated"`
+	Policy string `json:"policy,omitempty"`
+	// Paused says that an operator stopped applying, until it is resumed. It
+	// outlives a restart, and the loss of the data directory.
+	Paused bool `json:"paused,omitempty"`
+	// Holds are the delivered ranges that this channel has written to, sorted
+	// and joined where they touch. What lies in them and not in the selection
+	// any more is left over from an earlier policy. They are written with every
+	// cursor: few, and never one for each key.
+	Holds   []change.Range `json:"holds,omitempty"`
+	Updated time.Time      `json:"updated"`
 }
 
 // Position is where the cursor stands.

@@ -3,6 +3,7 @@ package target
 import (
 	"bytes"
 	"errors"
+	"reflect"
 	"testing"
 	"time"
 
@@ -14,6 +15,59 @@ import (
 const frozen = `{"format":1,"source":"cloud","channel":"shop","lineage":"aebagbafaydqqcik","revision":42,` +
 	`"chain":"00ff","seq":7,"consistent":true,"torn":43,"tornCount":2,"owner":"edge-7","policy":"p1",` +
 	`"updated":"2026-01-02T03:04:05Z","session":"s","write":9}`
+
+// frozenHolding has the fields that came later. A cursor without them, like
+// frozen, reads as not paused and holding nothing.
+const frozenHolding = `{"format":1,"source":"cloud","channel":"shop","lineage":"aebagbafaydqqcik","revision":42,` +
+	`"consistent":false,"policy":"p1","paused":true,"holds":[{"Lo":"L2Ev","Hi":"L2Ew"},{"Lo":"/w==","Hi":null}],` +
+	`"updated":"2026-01-02T03:04:05Z","session":"s","write":9}`
+
+func TestCursorThatHolds(t *testing.T) {
+	want := record{
+		Cursor: Cursor{
+			Format: 1, Source: "cloud", Channel: "shop", Lineage: change.Lineage{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, Revision: 42,
+			Policy: "p1", Paused: true,
+			Holds:   []change.Range{change.PrefixRange([]byte("/a/")), change.PrefixRange([]byte{0xff})},
+			Updated: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		},
+		Session: "s", Write: 9,
+	}
+	raw, err := want.encode()
+	if err != nil || string(raw) != frozenHolding {
+		t.Errorf("wrote %s, %v", raw, err)
+	}
+	got, err := decodeRecord(key, []byte(frozenHolding))
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("read %+v, %v", got, err)
+	}
+	old, err := decodeRecord(key, []byte(frozen))
+	if err != nil || old.Paused || old.Holds != nil {
+		t.Errorf("read %+v, %v", old, err)
+	}
+}
+
+// The fields are kept by a claim and by what is committed with the cursor that
+// it returned, and the room that Split leaves grows with them.
+func TestLargeCursor(t *testing.T) {
+	b := newBench(t)
+	var holds []change.Range
+	for _, k := range names("/holds/", 300) {
+		holds = append(holds, change.PrefixRange([]byte(k)))
+	}
+	if _, err := b.Commit(t.Context(), Tx{Cursor: &Cursor{Revision: 1, Paused: true, Holds: holds}}); err != nil {
+		t.Fatal(err)
+	}
+	c, _, err := b.Claim(t.Context(), "importer", func(c Cursor, _ bool) (Cursor, error) { return c, nil })
+	if err != nil || !c.Paused || !reflect.DeepEqual(c.Holds, holds) {
+		t.Fatalf("claimed %+v, %v", c, err)
+	}
+	for _, part := range b.Split([]change.Change{sized("/a", 1_540_000), sized("/b", 25_000), sized("/c", 1_500_000)}) {
+		if _, err := b.Commit(t.Context(), Tx{Changes: part, Cursor: &c}); err != nil {
+			t.Error(err)
+		}
+	}
+	wantRefused(t, b.Target, []change.Change{sized("/a", 1_540_000), sized("/b", 1_565_000)}, "too-large /b")
+}
 
 func TestCursorFormat(t *testing.T) {
 	want := record{
@@ -68,6 +122,7 @@ func TestUnreadableCursorStops(t *testing.T) {
 // FuzzCursor: no input panics, and what is read can be written and read again.
 func FuzzCursor(f *testing.F) {
 	f.Add([]byte(frozen))
+	f.Add([]byte(frozenHolding))
 	f.Add([]byte(`{"format":1}`))
 	f.Add([]byte(`{"format":99999999999999999999}`))
 	f.Add([]byte(`{"format":1,"source":"cloud","channel":"shop","updated":"x"}`))
