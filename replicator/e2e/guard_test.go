@@ -162,12 +162,14 @@ func TestRuleLeavesThePolicy(t *testing.T) {
 	s.report("asks", in(status.Halted))
 }
 
+// smallTarget takes less than a source may hold.
+var smallTarget = testbed.EtcdConfig{Fast: true, MaxRequestBytes: 512 << 10}
+
 // D11: a value that the target refuses for ever waits as a group with what came
 // with it, the edge says so, and everything else goes on.
 func TestPoison(t *testing.T) {
-	small := testbed.EtcdConfig{Fast: true, MaxRequestBytes: 64 << 10}
-	s, d := guardedSite(t, withTarget(small))
-	poison := strings.Repeat("x", 100<<10)
+	s, d := guardedSite(t, withTarget(smallTarget))
+	poison := strings.Repeat("x", 600<<10)
 	s.txn(map[string]string{"/apps/000001": "with", "/apps/big": poison, "/flags/000001": "with"})
 	s.put("/flags/later", "1")
 	degraded := func(e status.Edge) bool {
@@ -195,9 +197,9 @@ func TestPoison(t *testing.T) {
 
 // The same value in a first copy waits too.
 func TestPoisonInTheFirstCopy(t *testing.T) {
-	s := newSite(t, withPolicy(guardedPolicy), withTarget(testbed.EtcdConfig{Fast: true, MaxRequestBytes: 64 << 10}))
+	s := newSite(t, withPolicy(guardedPolicy), withTarget(smallTarget))
 	s.fill("/apps/", 200, 1000)
-	s.put("/apps/big", strings.Repeat("x", 100<<10))
+	s.put("/apps/big", strings.Repeat("x", 600<<10))
 	s.startExporter()
 	s.startImporter()
 	e := s.report("is degraded", in(status.Degraded))

@@ -63,6 +63,18 @@ func (s *site) put(key, value string) {
 	}
 }
 
+// txn puts keys at one revision of the source.
+func (s *site) txn(puts map[string]string) {
+	s.t.Helper()
+	var ops []clientv3.Op
+	for key, value := range puts {
+		ops = append(ops, clientv3.OpPut(key, value))
+	}
+	if _, err := s.source.Client().Txn(s.t.Context()).Then(ops...).Commit(); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 // under runs fn while a paced workload writes at the source.
 func (s *site) under(l workload.Load, fn func()) {
 	s.t.Helper()

@@ -56,7 +56,7 @@ func (a *applier) replacement(c change.Chunk, d digest.Difference) target.Chunk 
 	if c.Sparse {
 		kept = digest.Kept(d.Prints, a.comparison.slot, c.Gone)
 	}
-	stays := a.parked.staying(c, kept)
+	stays := a.staying(c, kept)
 	if len(stays) > 0 {
 		job.Want = without(c.KVs, stays)
 	}

@@ -261,6 +261,9 @@ func (im *Importer) prepare(ctx context.Context, p profile) (*applier, error) {
 	a := &applier{im: im, ranges: p.Ranges, rules: p.Rules, policy: p.Policy, wrote: time.Now()}
 	cursor, modRev, err := im.claim(ctx, p)
 	if err != nil {
+		if ctx.Err() == nil {
+			im.view.trouble(partTarget, err)
+		}
 		return nil, err
 	}
 	a.target, a.cursor, a.modRev, a.position = im.target, cursor, modRev, cursor.Revision

@@ -185,21 +185,27 @@ func (p *parked) save(ctx context.Context, a *applier) error {
 
 // staying are the keys of a chunk's range that go on waiting, because the
 // source has of them what it had when they were parked. The others are
-// released: what the chunk says of them is written.
-func (p *parked) staying(c change.Chunk, kept func(digest.Sum) bool) map[string]struct{} {
+// released: what the chunk says of them is written, if it is not there already.
+func (a *applier) staying(c change.Chunk, kept func(digest.Sum) bool) map[string]struct{} {
 	var stays map[string]struct{}
-	for _, k := range slices.Clone(p.in(c.Range)) {
+	for _, k := range slices.Clone(a.parked.in(c.Range)) {
 		item, has := chunkItem(c, k.Key)
 		if !has && k.Put && kept(k.Sum) {
 			item, has = k.Sum, true
 		}
-		if has != k.Put || has && item != k.Sum {
+		switch {
+		case has == k.Put && (!has || item == k.Sum):
+			if stays == nil {
+				stays = make(map[string]struct{})
+			}
+			stays[string(k.Key)] = struct{}{}
 			continue
+		case has:
+			a.wrotePut(k.Key, item)
+		case !k.Present:
+			a.wroteDelete(k.Key)
 		}
-		if stays == nil {
-			stays = make(map[string]struct{})
-		}
-		stays[string(k.Key)] = struct{}{}
+		a.parked.release(k.Key)
 	}
 	return stays
 }

@@ -44,11 +44,6 @@ type Cursor struct {
 	Consistent bool `json:"consistent"`
 	// Parked is how many keys wait in parked groups.
 	Parked int `json:"parked,omitempty"`
-	// Paused says that an operator paused the channel: nothing is applied.
-	Paused bool `json:"paused,omitempty"`
-	// Holds are the ranges that the channel has written to: those of its
-	// policy, and those of an older policy until they are cleaned up.
-	Holds []change.Range `json:"holds,omitempty"`
 	// Torn is the source revision that is being applied in parts, or 0;
 	// TornCount is how many ever were.
 	Torn      int64 `json:"torn,omitempty"`
@@ -60,10 +55,10 @@ type Cursor struct {
 	// Paused says that an operator stopped applying, until it is resumed. It
 	// outlives a restart, and the loss of the data directory.
 	Paused bool `json:"paused,omitempty"`
-	// Holds are the delivered ranges that this channel has written to, sorted
-	// and joined where they touch. What lies in them and not in the selection
-	// any more is left over from an earlier policy. They are written with every
-	// cursor: few, and never one for each key.
+	// Holds are the delivered ranges that this channel has written to, in no
+	// order. What lies in them and not in the selection any more is left over
+	// from an earlier policy. They are written with every cursor: few, and never
+	// one for each key.
 	Holds   []change.Range `json:"holds,omitempty"`
 	Updated time.Time      `json:"updated"`
 }
