@@ -31,6 +31,9 @@ func (c *channel) attach(ctx context.Context, edge string, req *jetstream.Attach
 		Exporter:  c.chain.writer,
 	}
 	start, reason, err := c.resumeAt(ctx, req, shown, next)
+	if err == nil && reason == "" {
+		reason, err = c.tooMuch(ctx, start)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -77,6 +80,30 @@ func (c *channel) resumeAt(ctx context.Context, req *jetstream.AttachRequest, sh
 	}
 	return 0, fmt.Sprintf("the stream no longer holds what follows the edge's position (%v)", req.Head.Position), nil
 }
+
+// replayBytes is how much history is always replayed: it brings every revision
+// by itself, which a comparison does not.
+const replayBytes = 1 << 20
+
+// tooMuch says why an edge compares although its history is here: to replay it
+// would cost more than to send everything that the channel holds. Heartbeats
+// count: those of a week are more than many a channel.
+func (c *channel) tooMuch(ctx context.Context, start uint64) (string, error) {
+	missed, err := c.log.Backlog(ctx, start)
+	if err != nil {
+		return "", err
+	}
+	c.mu.Lock()
+	all := int64(c.report.Bytes) / compression
+	c.mu.Unlock()
+	if missed <= max(replayBytes, all) {
+		return "", nil
+	}
+	return fmt.Sprintf("what the edge missed, about %d KiB, is more than a comparison can cost, %d KiB at most", missed>>10, all>>10), nil
+}
+
+// compression is how many bytes of keys and values take one on the link, about.
+const compression = 2
 
 // follows reports whether a message is the frame behind head. What was
 // published may be gone since: purged, or lost by a hub that was set back.

@@ -145,25 +145,23 @@ func (c *channel) comeBack(ctx context.Context, err error) error {
 	var behind *source.Behind
 	var back *source.WentBack
 	unread := errors.As(err, &compacted) || errors.As(err, &behind)
-	if unread {
-		if other := c.sameHistory(ctx); other != nil {
-			err, unread = other, false
-		}
-	}
 	switch {
-	case errors.As(err, &back):
-		c.logger.Warn("the source went back, a new lineage begins", "channel", c.name, "cause", err.Error())
-		return c.newLineage(ctx, back.Error())
 	case unread && c.processed < c.floor:
 		// The stream is ahead of the index. A comparison with the index would
 		// not see what was made on the stream and is gone at the source.
-		return c.rebuild(ctx, "the history between the exporter's index and the stream's tail is not readable: "+err.Error())
+		why := "the history between the exporter's index and the stream's tail is not readable: " + err.Error()
+		if err = c.sameHistory(ctx); err == nil {
+			return c.rebuild(ctx, why)
+		}
 	case unread:
 		c.logger.Warn("history is not read, keys are compared instead", "channel", c.name, "cause", err.Error())
-		return c.compare(ctx)
-	default:
-		return err
+		err = c.compare(ctx)
 	}
+	if errors.As(err, &back) {
+		c.logger.Warn("the source went back, a new lineage begins", "channel", c.name, "cause", err.Error())
+		return c.newLineage(ctx, back.Error())
+	}
+	return err
 }
 
 // follow handles the channel's events until its watch ends or ctx is done.

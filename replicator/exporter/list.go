@@ -163,7 +163,9 @@ func (c *channel) reach(ctx context.Context, upto int64, fn func([]change.Change
 
 // compare brings the index to the present without reading history: it compares
 // the keys and mod revisions of the source with those of the index and
-// publishes what differs as one changeset.
+// publishes what differs as one changeset. One listing without values finds the
+// changed puts, the deletes, and a source that is not the one that it was; only
+// the values of changed keys are read. It fails with *source.WentBack.
 func (c *channel) compare(ctx context.Context) error {
 	if err := c.chain.flush(ctx); err != nil {
 		return err
@@ -174,6 +176,7 @@ func (c *channel) compare(ctx context.Context) error {
 	}
 	c.stopWatching()
 	c.startWatching(ctx, from+1)
+	c.doubt = doubt{} // what the listing does not show is deleted here
 	g := gathering{channel: c}
 	upto := from
 	for _, r := range c.selection.SourceRanges() {
@@ -203,9 +206,14 @@ func (c *channel) compareRange(ctx context.Context, r change.Range, g *gathering
 				continue
 			}
 			seen[string(key)] = struct{}{}
-			if old, had := c.index.get(key); !had || old.modRevision != it.ModRevision {
-				wanted = append(wanted, bytes.Clone(it.Key))
+			old, had := c.index.get(key)
+			if had && old.modRevision == it.ModRevision {
+				continue
 			}
+			if it.ModRevision <= c.processed {
+				return c.wentBack(it.ModRevision, key)
+			}
+			wanted = append(wanted, bytes.Clone(it.Key))
 		}
 		return nil
 	})

@@ -123,6 +123,20 @@ func (l *Log) LastSeq(ctx context.Context) (uint64, error) {
 	return info.State.LastSeq, nil
 }
 
+// Backlog is about how many bytes the stream holds from a sequence on, of all
+// channels.
+func (l *Log) Backlog(ctx context.Context, from uint64) (int64, error) {
+	info, err := l.stream.Info(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("read the state of stream %s: %w", Stream(l.source), err)
+	}
+	s := info.State
+	if s.Msgs == 0 || from > s.LastSeq {
+		return 0, nil
+	}
+	return int64(float64(s.Bytes) / float64(s.Msgs) * float64(s.LastSeq-max(from, s.FirstSeq)+1)), nil
+}
+
 // Tail is the newest message of a channel, read from the leader: direct reads,
 // which any replica answers, stay off for the stream.
 func (l *Log) Tail(ctx context.Context, channel string) (Message, bool, error) {
