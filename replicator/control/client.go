@@ -20,9 +20,12 @@ import (
 // maxAnswer bounds what is read of an answer.
 const maxAnswer = 64 << 20
 
+// ErrNotRunning tells that no importer runs on a data directory.
+var ErrNotRunning = errors.New("no importer runs")
+
 // Client speaks with the importer of a data directory. Its methods may be
 // called at the same time. Their errors have class Unreachable when no
-// importer answers or when it has no room for now, and Refused when this user
+// importer answers, ErrNotRunning among them, or when it has no room for now, and Refused when this user
 // may not speak with it.
 type Client struct {
 	dir  string
@@ -86,7 +89,7 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte) ([]by
 func (c *Client) explain(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return fault.New(fault.Unreachable, "start it: syncer import", "no importer runs on data directory %s: %w", c.dir, err)
+		return fault.New(fault.Unreachable, "start it: syncer import", "%w on data directory %s: %w", ErrNotRunning, c.dir, err)
 	case errors.Is(err, fs.ErrPermission):
 		return fault.New(fault.Refused, "run the command as the user that the importer runs as", "speak with the importer of %s: %w", c.dir, err)
 	default:
