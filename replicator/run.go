@@ -12,6 +12,7 @@ import (
 
 	"github.com/syncer-io/syncer/filter"
 	"github.com/syncer-io/syncer/replicator/config"
+	"github.com/syncer-io/syncer/replicator/control"
 	"github.com/syncer-io/syncer/replicator/etcd/dial"
 	"github.com/syncer-io/syncer/replicator/etcd/source"
 	"github.com/syncer-io/syncer/replicator/exporter"
@@ -278,6 +279,7 @@ func Import(ctx context.Context, cfg *config.Importer, logger *slog.Logger) (err
 		}
 		return errDone
 	})
+	group.Go(func() error { return control.Serve(ctx, cfg.DataDir, im, logger) })
 	if cfg.Metrics.Listen != "" {
 		group.Go(func() error { return instrument.Serve(ctx, cfg.Metrics.Listen, instrument.Importer(im.Status)) })
 	}

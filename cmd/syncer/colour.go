@@ -28,7 +28,7 @@ func colours(s status.State) string {
 	switch s {
 	case status.InSync:
 		return green
-	case status.CatchingUp, status.Bootstrapping:
+	case status.CatchingUp, status.Bootstrapping, status.Degraded, status.Paused:
 		return yellow
 	default:
 		return red

@@ -70,6 +70,7 @@ type view struct {
 	newest   map[string]change.Position
 	exported time.Time // of the exporter's report
 	edges    map[string]status.Edge
+	paired   map[string]bool // edges that have joined
 }
 
 // look reads and judges, against floors unless they are nil.
@@ -90,7 +91,10 @@ func (o *observer) look(ctx context.Context, floors map[string]change.Position) 
 	if err := o.choose(&ob, recs); err != nil {
 		return view{}, err
 	}
-	v := view{now: ob.Now, list: status.Merge(ob), newest: ob.Newest(), edges: ob.Edges}
+	v := view{now: ob.Now, list: status.Merge(ob), newest: ob.Newest(), edges: ob.Edges, paired: map[string]bool{}}
+	for _, p := range ob.Pairs {
+		v.paired[p.Name] = !p.Joined.IsZero()
+	}
 	if ob.Exporter != nil {
 		v.exported = ob.Exporter.Reported
 	}
@@ -145,7 +149,10 @@ func (v view) overtaken() bool {
 func (v view) gist() string {
 	out := v.list.Exporter.State
 	for _, it := range v.list.Items {
-		out += fmt.Sprintf("|%s %s %d %d %d", it.Name, it.State, it.AppliedRevision, it.PendingChangesets, it.RangesLeft)
+		out += fmt.Sprintf("|%s %s %d %d %d %d", it.Name, it.State, it.AppliedRevision, it.PendingChangesets, it.RangesLeft, it.ParkedKeys)
+		for _, t := range it.Tasks {
+			out += " " + t.ID + string(t.State)
+		}
 	}
 	return out
 }

@@ -82,6 +82,8 @@ func TestEveryCommandIsComplete(t *testing.T) {
 	readers := map[string]bool{
 		"syncer status": true, "syncer doctor": true, "syncer version": true, "syncer pair create": true,
 		"syncer pair list": true, "syncer pair show": true, "syncer wal inspect": true, "syncer wal verify": true,
+		"syncer resync": true, "syncer verify": true, "syncer diff": true, "syncer pause": true, "syncer resume": true,
+		"syncer parked list": true, "syncer parked show": true, "syncer parked retry": true, "syncer parked drop": true,
 	}
 	var walk func(*cobra.Command)
 	walk = func(c *cobra.Command) {

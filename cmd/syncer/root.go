@@ -32,7 +32,8 @@ receives them and writes them into the local etcd.`,
   syncer pair   create store-1 --policy flags      # a token for one edge
   syncer join   nats://hub:4222 --token TOKEN --target-etcd http://127.0.0.1:2379
   syncer import -c syncer-edge/edge.yaml           # the edge's daemon
-  syncer status --wait --for=in-sync               # proof`,
+  syncer status --wait --for=in-sync               # proof
+  syncer resync store-1 --plan                     # what differs, and what it costs`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
@@ -50,8 +51,10 @@ receives them and writes them into the local etcd.`,
 	group(root)
 	root.AddGroup(&cobra.Group{ID: groupDaemons, Title: "Daemons:"},
 		&cobra.Group{ID: groupPairs, Title: "Pairing:"},
-		&cobra.Group{ID: groupLook, Title: "Looking:"})
+		&cobra.Group{ID: groupLook, Title: "Looking:"},
+		&cobra.Group{ID: groupOperate, Title: "Operating edges, from the cloud or at the edge:"})
 	root.AddCommand(newHub(s), newExport(s), newImport(s), newPair(s), newJoin(s), newStatus(s),
+		newResync(s), newVerify(s), newDiff(s), newPause(s), newResume(s), newParked(s),
 		newDoctor(s), newWAL(), newVersion(), exitCodesTopic(), configurationTopic())
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
@@ -67,6 +70,7 @@ const (
 	groupDaemons = "daemons"
 	groupPairs   = "pairs"
 	groupLook    = "look"
+	groupOperate = "operate"
 )
 
 // group makes a command that only holds others: alone it prints its help, and

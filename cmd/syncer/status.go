@@ -39,9 +39,10 @@ the list of pairs on the hub. "in-sync" is said only when the edge has proven it
 contents equal to the source's and the exporter's newest report does not say
 otherwise. Every line carries the age of the report it rests on.
 
-Exit code: 0 when everything asked for is in-sync, 3 when not, 4 when --wait
-timed out, 5 when the hub cannot be reached, 2 for an edge that does not exist.
-With --for=connected, being connected is enough.`,
+Exit code: 0 when everything asked for is in-sync, 3 when not, 7 when the
+mass-delete guard has stopped a rule (--wait does not wait then: somebody has to
+approve), 4 when --wait timed out, 5 when the hub cannot be reached, 2 for an edge
+that does not exist. With --for=connected, being connected is enough.`,
 		Example: `  syncer status
   syncer status store-1 -o json
   syncer status store-1 --wait --for=in-sync --timeout 1m
@@ -135,6 +136,9 @@ func (o statusOptions) verdict(list status.List) error {
 			bad = append(bad, it)
 		}
 	}
+	if stopped := o.stopped(list); stopped != nil {
+		return stopped
+	}
 	switch {
 	case len(bad) == 1:
 		return fault.New(fault.Check, firstOf(bad[0].Try, "syncer status "+bad[0].Name+" --wait"),
@@ -144,6 +148,17 @@ func (o statusOptions) verdict(list status.List) error {
 			"%d of %d edges are not %s", len(bad), len(list.Items), o.goal)
 	case list.Exporter.State != status.ExporterActive:
 		return fault.New(fault.Check, list.Exporter.Try, "%s", list.Exporter.Reason)
+	}
+	return nil
+}
+
+// stopped is the error for an edge whose deletes wait for approval, if there is
+// one: it does not come in sync by waiting.
+func (o statusOptions) stopped(list status.List) error {
+	for _, it := range list.Items {
+		if !o.reached(it) && it.Guarded() {
+			return guarded(it, "")
+		}
 	}
 	return nil
 }

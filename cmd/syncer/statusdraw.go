@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/syncer-io/syncer/replicator/command"
 	"github.com/syncer-io/syncer/replicator/status"
 )
 
@@ -37,7 +38,7 @@ func (o statusOptions) draw(p *page, list status.List) {
 func (o statusOptions) head() []cell {
 	head := plain("EDGE", "STATE", "LAG", "PENDING", "VERIFIED", "REPORT")
 	if o.out.wide() {
-		head = append(head, plain("CHANNEL", "APPLIED", "SOURCE", "LINEAGE", "KEYS", "TIER", "RESYNCS", "TORN", "VERSION")...)
+		head = append(head, plain("CHANNEL", "APPLIED", "SOURCE", "LINEAGE", "KEYS", "TIER", "RESYNCS", "TORN", "PARKED", "VERSION")...)
 	}
 	return head
 }
@@ -49,23 +50,44 @@ func (o statusOptions) row(it status.Item) []cell {
 	}
 	if o.out.wide() {
 		row = append(row, plain(it.Channel, revision(it.AppliedRevision), revision(it.SourceRevision),
-			dash(it.Lineage.String()), fmt.Sprint(it.Keys), dash(it.Tier), fmt.Sprint(it.Resyncs), fmt.Sprint(it.Torn), dash(it.Version))...)
+			dash(it.Lineage.String()), fmt.Sprint(it.Keys), dash(it.Tier), fmt.Sprint(it.Resyncs), fmt.Sprint(it.Torn), fmt.Sprint(it.ParkedKeys), dash(it.Version))...)
 	}
 	return row
 }
 
+// drawReason says under the table why an edge is not in sync, and what it was
+// asked to do.
 func drawReason(p *page, it status.Item) {
-	if it.State == status.InSync || it.Reason == "" && it.RangesLeft == 0 {
+	tasks := unended(it)
+	if it.State == status.InSync && len(tasks) == 0 || it.Reason == "" && it.RangesLeft == 0 && it.ParkedKeys == 0 && len(tasks) == 0 {
 		return
 	}
 	p.line("")
-	p.line("%s: %s", it.Name, dash(it.Reason))
+	p.line("%s: %s", it.Name, firstOf(it.Reason, string(it.State)))
 	if it.RangesLeft > 0 {
 		p.line("  %d ranges, about %s, are still to be copied", it.RangesLeft, size(it.BytesLeft))
+	}
+	if it.ParkedKeys > 0 {
+		p.line("  %s parked:", keysAre(it.ParkedKeys))
+		drawGroups(p, it)
+	}
+	for _, t := range tasks {
+		p.line("  %s: %s", t.Verb, describeTask(t))
 	}
 	if it.Try != "" {
 		p.line("  Try: %s", it.Try)
 	}
+}
+
+// unended are the commands that the edge has not ended.
+func unended(it status.Item) []command.Task {
+	var out []command.Task
+	for _, t := range it.Tasks {
+		if !t.State.Ended() {
+			out = append(out, t)
+		}
+	}
+	return out
 }
 
 func lag(it status.Item) string {

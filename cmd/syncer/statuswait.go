@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -60,6 +61,9 @@ func (o statusOptions) waitFor(ctx context.Context, cmd *cobra.Command, observer
 			}
 			if o.arrived(v, fresh) {
 				return o.print(cmd, v)
+			}
+			if stopped := o.stopped(v.list); stopped != nil {
+				return errors.Join(o.print(cmd, v), stopped)
 			}
 		} else if ctx.Err() == nil {
 			if fault.ExitCode(err) == int(fault.Usage) {

@@ -9,13 +9,14 @@ func exitCodesTopic() *cobra.Command {
 		Long: `Exit codes. A code that is not in this list counts as a failure.
 
     0  success
-    1  failure
+    1  failure; of diff and verify only: the sides differ
     2  usage, configuration or policy error
-    3  a check failed, or not in sync
+    3  a check failed, or not in sync; of diff and verify: it could not be told
     4  timed out; the message says what was seen last
     5  unreachable; worth trying again
     6  refused: authentication, permission, token
-    7  stopped for safety: fenced by another process, corrupt data
+    7  stopped for safety: a mass delete that waits for approval, fenced by
+       another process, corrupt data
   130  interrupted
 
 Messages are on standard error: "Error:" says what happened, "Try:" what to do.
@@ -32,6 +33,8 @@ func configurationTopic() *cobra.Command {
   -c FILE, $SYNCER_CONFIG
   for the cloud's commands: ./cloud.yaml, /etc/syncer/cloud.yaml, /etc/syncer/config.yaml
   for the edge's commands:  ./edge.yaml, /etc/syncer/edge.yaml, /etc/syncer/config.yaml
+  for commands of both sides (resync, verify, diff, pause, resume, parked, doctor):
+  those of the cloud, then those of the edge; the kind of the file says which
 
 A value comes from the first of these that sets it: a flag, a variable, the
 file, the default. Relative paths in a file are relative to the file.

@@ -143,6 +143,7 @@ func (e *Exporter) work(ctx context.Context, log *jetstream.Log, channels map[st
 		<-ctx.Done()
 		return errors.Join(context.Cause(ctx), stop())
 	})
+	group.Go(func() error { return e.takeCommands(ctx, channels) })
 	group.Go(func() error {
 		ticker := time.NewTicker(e.cfg.Heartbeat)
 		defer ticker.Stop()

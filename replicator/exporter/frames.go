@@ -81,10 +81,26 @@ func (c *chain) share(ctx context.Context, kind change.Kind, revision int64, raw
 	return c.publish(ctx, jetstream.LogSubject(c.source, c.channel), f, raw)
 }
 
-// reply publishes an answer, or a command, for one edge.
+// reply publishes an answer for one edge.
 func (c *chain) reply(ctx context.Context, kind change.Kind, edge, request string, revision int64, raw []byte) error {
 	f := change.Frame{Kind: kind, First: revision, Last: revision, Request: request}
 	return c.publish(ctx, jetstream.EdgeSubject(c.source, edge), f, raw)
+}
+
+// order publishes a command to one edge, and calls stored once the hub has it.
+func (c *chain) order(ctx context.Context, edge, request string, revision int64, raw []byte, stored func(seq uint64)) error {
+	body, err := change.Compress(raw)
+	if err != nil {
+		return err
+	}
+	message := change.EncodeFrame(change.Frame{
+		Kind: change.KindCommand, First: revision, Last: revision, Request: request, Parts: 1, Body: body,
+		Channel: c.channel, Lineage: c.head.Lineage, Prev: c.head.Revision, PrevHash: c.head.Hash, Writer: c.writer, Sent: time.Now(),
+	})
+	if err := c.pub.Publish(ctx, jetstream.EdgeSubject(c.source, edge), message, stored); err != nil {
+		return fmt.Errorf("publish a command to edge %s on channel %s at revision %d: %w", edge, c.channel, revision, err)
+	}
+	return nil
 }
 
 // publish sends a frame in as many messages as it needs. Each is a link of the

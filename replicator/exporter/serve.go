@@ -15,7 +15,7 @@ type request struct {
 	edge    string
 	page    *jetstream.PageRequest
 	ranges  *jetstream.RangesRequest
-	command *command.Command
+	command *order
 }
 
 // requestQueue bounds the requests that wait for a channel.
@@ -132,17 +132,6 @@ func (c *channel) publishFindings(ctx context.Context, r request) error {
 		}
 	}
 	return nil
-}
-
-func (c *channel) publishCommand(ctx context.Context, r request) error {
-	json, err := r.command.Encode()
-	if err != nil {
-		return err
-	}
-	if err := c.chain.flush(ctx); err != nil {
-		return err
-	}
-	return c.chain.reply(ctx, change.KindCommand, r.edge, r.command.ID, c.at(), change.EncodeCommand(json))
 }
 
 // deepPage is a page that is published once every range of it was read from

@@ -52,7 +52,7 @@ func define[R any](kind prometheus.ValueType, name, help string, labels []string
 // states are the values of the state label, each 0 or 1.
 var states = []status.State{
 	status.InSync, status.CatchingUp, status.Bootstrapping, status.ResyncNeeded,
-	status.Stale, status.Disconnected, status.Halted,
+	status.Stale, status.Disconnected, status.Degraded, status.Paused, status.Halted,
 }
 
 // Importer is the collector of an edge.
@@ -80,6 +80,10 @@ func Importer(report func() status.Edge) prometheus.Collector {
 		one(gauge, "pending_bytes", "Bytes in the inbox.", func(e status.Edge) float64 { return float64(e.PendingBytes) }),
 		one(gauge, "keys", "Keys in the target's selection at the last proof.", func(e status.Edge) float64 { return float64(e.Keys) }),
 		one(gauge, "repair_ranges", "Key ranges that a repair still has to replace.", func(e status.Edge) float64 { return float64(e.RangesLeft) }),
+		one(gauge, "parked_keys", "Keys whose newest change waits for somebody.", func(e status.Edge) float64 { return float64(e.ParkedKeys) }),
+		one(gauge, "mass_delete_groups", "Groups of deletes that the guard parked and that wait for approval.", func(e status.Edge) float64 { return float64(len(status.Guarded(e.Parked))) }),
+		one(gauge, "paused", "1 while an operator has paused the edge.", func(e status.Edge) float64 { return boolean(e.State == status.Paused) }),
+		one(gauge, "tasks", "Commands that the edge was given and has not ended.", func(e status.Edge) float64 { return unfinished(e) }),
 		one(counter, "gaps_total", "Breaks in the chain of frames.", func(e status.Edge) float64 { return float64(e.Gaps) }),
 		one(counter, "resyncs_total", "Comparisons with the source instead of history.", func(e status.Edge) float64 { return float64(e.Resyncs) }),
 		one(counter, "torn_revisions_total", "Source revisions that could not be applied at one revision.", func(e status.Edge) float64 { return float64(e.Torn) }),
@@ -107,6 +111,16 @@ func Exporter(report func() status.Exporter) prometheus.Collector {
 		each(gauge, "bytes", "Key and value bytes in the channel.", func(c status.Channel) float64 { return float64(c.Bytes) }),
 		each(counter, "resets_total", "Times the channel started over and edges had to compare.", func(c status.Channel) float64 { return float64(c.Resets) }),
 	}}
+}
+
+func unfinished(e status.Edge) float64 {
+	n := 0
+	for _, t := range e.Tasks {
+		if !t.State.Ended() {
+			n++
+		}
+	}
+	return float64(n)
 }
 
 func boolean(b bool) float64 {

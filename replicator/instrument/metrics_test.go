@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/syncer-io/syncer/replicator/command"
 	"github.com/syncer-io/syncer/replicator/status"
 )
 
@@ -49,6 +50,24 @@ func TestEdgeMetricsSayWhatTheStatusSays(t *testing.T) {
 		"syncer_edge_digest_mismatches_total":     5,
 		"syncer_edge_replayed_messages_total":     6,
 		"syncer_edge_heartbeat_timestamp_seconds": 100,
+	} {
+		if v, ok := got[name]; !ok || v != want {
+			t.Errorf("%s is %v (there: %v), want %v", name, v, ok, want)
+		}
+	}
+}
+
+func TestEdgeMetricsSayWhatWaitsForSomebody(t *testing.T) {
+	got := scrape(t, Importer(func() status.Edge {
+		return status.Edge{
+			State: status.Paused, ParkedKeys: 31,
+			Parked: []status.Parked{{Why: status.MassDelete, Keys: 30}, {Why: status.MassDelete, Dropped: true}, {Why: status.TooLarge, Keys: 1}},
+			Tasks:  []command.Task{{State: command.Waiting}, {State: command.Running}, {State: command.Done}, {State: command.Failed}},
+		}
+	}))
+	for name, want := range map[string]float64{
+		"syncer_edge_state/paused": 1, "syncer_edge_state/degraded": 0, "syncer_edge_paused": 1,
+		"syncer_edge_parked_keys": 31, "syncer_edge_mass_delete_groups": 1, "syncer_edge_tasks": 2,
 	} {
 		if v, ok := got[name]; !ok || v != want {
 			t.Errorf("%s is %v (there: %v), want %v", name, v, ok, want)

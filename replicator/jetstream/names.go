@@ -17,6 +17,10 @@ func EdgeSubject(source, edge string) string { return "syncer.edge." + source + 
 // RPCSubject is where the exporter answers one edge.
 func RPCSubject(source, edge string) string { return "syncer.rpc." + source + "." + edge }
 
+// CommandSubject is where the exporter takes an operator's commands to edges.
+// Only the hub's admin may use it.
+func CommandSubject(source string) string { return "syncer.command." + source }
+
 // StatusSubject is where one edge, or the exporter, says how it is.
 func StatusSubject(source, who string) string { return "syncer.status." + source + "." + who }
 

@@ -2,9 +2,12 @@ package status
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/syncer-io/syncer/replicator/change"
+	"github.com/syncer-io/syncer/replicator/command"
 )
 
 // List is the judged status of a source and its edges.
@@ -69,8 +72,29 @@ type Item struct {
 	Replayed   int64 `json:"replayed"`
 	Mismatches int64 `json:"mismatches"`
 
+	// Parked are the oldest parked groups, ParkedKeys counts the keys of all.
+	Parked     []Parked       `json:"parked"`
+	ParkedKeys int            `json:"parkedKeys"`
+	Tasks      []command.Task `json:"tasks"` // the newest commands, oldest first
+
 	Instance string `json:"instance,omitempty"`
 	Version  string `json:"version,omitempty"`
+}
+
+// Guarded reports whether the mass-delete guard has stopped a rule of the edge,
+// by a report that is believed: deletes wait for somebody to approve them.
+func (it *Item) Guarded() bool { return it.State == Halted && len(Guarded(it.Parked)) > 0 }
+
+// Guarded are the groups that the mass-delete guard parked and that nobody has
+// dropped.
+func Guarded(parked []Parked) []Parked {
+	var out []Parked
+	for _, p := range parked {
+		if p.Why == MassDelete && !p.Dropped {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // accuse sets a worse state than the edge claims.
@@ -117,6 +141,7 @@ func (o Observation) measure(e Edge) Item {
 		VerifiedRevision: e.VerifiedRevision, Keys: e.Keys, AgeSeconds: seconds(age), Tier: e.Tier,
 		RangesLeft: e.RangesLeft, BytesLeft: e.BytesLeft,
 		Gaps: e.Gaps, Resyncs: e.Resyncs, Torn: e.Torn, Replayed: e.Replayed, Mismatches: e.Mismatches,
+		Parked: append([]Parked{}, e.Parked...), ParkedKeys: parkedKeys(e), Tasks: append([]command.Task{}, e.Tasks...),
 		Instance: e.Instance, Version: e.Version,
 	}
 	c, found := o.channel(e.Channel)
@@ -130,6 +155,60 @@ func (o Observation) measure(e Edge) Item {
 		it.LagSeconds = seconds(time.Duration(e.LagSeconds*float64(time.Second)) + age)
 	}
 	return it
+}
+
+// parkedKeys is the number of parked keys: never less than the groups hold.
+func parkedKeys(e Edge) int {
+	sum := 0
+	for _, p := range e.Parked {
+		sum += p.Keys
+	}
+	return max(sum, e.ParkedKeys)
+}
+
+// Own is what an edge says about itself, when the edge itself is asked: there
+// is nothing to hold it against. Even so it is not in sync with parked keys.
+func Own(e Edge) Item {
+	it := Observation{Now: e.Reported}.measure(e)
+	it.unparked()
+	return it
+}
+
+// unparked takes the claim to be in sync from an edge with parked keys.
+func (it *Item) unparked() {
+	guarded := Guarded(it.Parked)
+	switch {
+	case len(guarded) > 0 && (it.State == InSync || it.State == Degraded):
+		it.accuse(Halted, "the mass-delete guard stopped "+rules(guarded),
+			fmt.Sprintf("syncer parked list %s, then, if the deletes are right: syncer resync %s --approve", it.Name, it.Name))
+	case it.ParkedKeys > 0 && it.State == InSync:
+		it.accuse(Degraded, fmt.Sprintf("%s parked", Count(uint64(it.ParkedKeys), "key is", "keys are")), "syncer parked list "+it.Name)
+	}
+}
+
+// rules names the rules of parked groups.
+func rules(groups []Parked) string {
+	var names []string
+	for _, g := range groups {
+		if g.Rule != "" && !slices.Contains(names, g.Rule) {
+			names = append(names, g.Rule)
+		}
+	}
+	if len(names) == 0 {
+		return "deletes"
+	}
+	if len(names) == 1 {
+		return "rule " + names[0]
+	}
+	return "rules " + strings.Join(names, ", ")
+}
+
+// Count is a number with its noun.
+func Count(n uint64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 // seconds is a time for people and their tools: milliseconds are enough.

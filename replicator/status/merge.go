@@ -70,7 +70,7 @@ func (o Observation) item(p Pair) Item {
 		return o.unheard(p)
 	}
 	it := o.measure(e)
-	for _, rule := range []func(*Item, Edge) bool{o.silent, o.ownTrouble, o.noExporter, o.noChannel, o.otherLineage, o.behind} {
+	for _, rule := range []func(*Item, Edge) bool{o.silent, o.parked, o.ownTrouble, o.noExporter, o.noChannel, o.otherLineage, o.behind} {
 		if rule(&it, e) {
 			break
 		}
@@ -114,6 +114,12 @@ func (o Observation) silent(it *Item, e Edge) bool {
 	}
 	it.accuse(Disconnected, reason, "see that the edge is up, that syncer import runs there, and that it reaches the hub")
 	return true
+}
+
+// parked holds the parked keys of an edge against what it says.
+func (o Observation) parked(it *Item, e Edge) bool {
+	it.unparked()
+	return it.State != e.State
 }
 
 // ownTrouble believes whatever an edge says that is worse than a lag.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/syncer-io/syncer/replicator/change"
+	"github.com/syncer-io/syncer/replicator/command"
 )
 
 var (
@@ -82,7 +83,36 @@ func TestMerge(t *testing.T) {
 		"bootstrapping, exporter away":  {func(o *Observation) { o.Exporter = nil; o.edge(func(e *Edge) { e.State = Bootstrapping }) }, Stale, "no exporter"},
 		"catching up":                   {func(o *Observation) { o.edge(func(e *Edge) { e.State, e.Reason = CatchingUp, "busy" }) }, CatchingUp, "busy"},
 		"an unknown state is no health": {func(o *Observation) { o.edge(func(e *Edge) { e.State = "excellent" }) }, "excellent", ""},
-		"no pair":                       {func(o *Observation) { o.Pairs = nil }, Disconnected, "knows no pair"},
+		"degraded": {func(o *Observation) {
+			o.edge(func(e *Edge) { e.State, e.Reason, e.ParkedKeys = Degraded, "1 key is parked", 1 })
+		}, Degraded, "1 key is parked"},
+		"paused": {func(o *Observation) { o.edge(func(e *Edge) { e.State, e.Reason = Paused, "paused by an operator" }) }, Paused, "paused by an operator"},
+		"paused while the exporter is away": {func(o *Observation) {
+			o.Exporter = nil
+			o.edge(func(e *Edge) { e.State, e.Reason = Paused, "paused by an operator" })
+		}, Paused, "paused by an operator"},
+		"in sync with parked keys": {func(o *Observation) { o.edge(func(e *Edge) { e.ParkedKeys = 3 }) }, Degraded, "3 keys are parked"},
+		"in sync with a parked group": {func(o *Observation) {
+			o.edge(func(e *Edge) { e.Parked = []Parked{{ID: "g1", Why: TooLarge, Keys: 1}} })
+		}, Degraded, "1 key is parked"},
+		"in sync with a mass delete": {func(o *Observation) {
+			o.edge(func(e *Edge) { e.Parked = []Parked{{ID: "g1", Why: MassDelete, Rule: "flags", Keys: 30}} })
+		}, Halted, "the mass-delete guard stopped rule flags"},
+		"degraded with a mass delete": {func(o *Observation) {
+			o.edge(func(e *Edge) { e.State, e.Parked = Degraded, []Parked{{ID: "g1", Why: MassDelete, Keys: 30}} })
+		}, Halted, "the mass-delete guard stopped deletes"},
+		"a dropped mass delete": {func(o *Observation) {
+			o.edge(func(e *Edge) { e.Parked = []Parked{{ID: "g1", Why: MassDelete, Keys: 30, Dropped: true}} })
+		}, Degraded, "30 keys are parked"},
+		"catching up with parked keys": {func(o *Observation) {
+			o.edge(func(e *Edge) { e.State, e.Reason, e.ParkedKeys = CatchingUp, "busy", 1 })
+		}, CatchingUp, "busy"},
+		"silent with a mass delete": {func(o *Observation) {
+			o.edge(func(e *Edge) {
+				e.State, e.Reported, e.Parked = Halted, noon.Add(-time.Minute), []Parked{{ID: "g1", Why: MassDelete, Keys: 30}}
+			})
+		}, Disconnected, "the last one said halted"},
+		"no pair": {func(o *Observation) { o.Pairs = nil }, Disconnected, "knows no pair"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -100,6 +130,34 @@ func TestMerge(t *testing.T) {
 				t.Errorf("in-sync with reason %q, try %q", it.Reason, it.Try)
 			}
 		})
+	}
+}
+
+func TestMergeCarriesWhatIsParkedAndAsked(t *testing.T) {
+	o := healthy()
+	o.edge(func(e *Edge) {
+		e.State, e.Reason = Halted, "the guard asks"
+		e.Parked = []Parked{{ID: "g1", Why: MassDelete, Rule: "flags", Keys: 30, Of: 100}}
+		e.ParkedKeys, e.Tasks = 40, []command.Task{{ID: "t1", Verb: command.Verify, State: command.Running}}
+	})
+	it := Merge(o).Items[0]
+	if !it.Guarded() || len(it.Parked) != 1 || it.ParkedKeys != 40 || len(it.Tasks) != 1 || it.Tasks[0].ID != "t1" {
+		t.Errorf("got %+v", it)
+	}
+	o.edge(func(e *Edge) { e.Reported = noon.Add(-time.Minute) })
+	if it := Merge(o).Items[0]; it.Guarded() || len(it.Parked) != 1 {
+		t.Error("a report that is not believed counts as a stop of the guard")
+	}
+}
+
+func TestOwnIsWhatTheEdgeSays(t *testing.T) {
+	e := healthy().Edges["store-1"]
+	if it := Own(e); it.State != InSync || it.Name != "store-1" || *it.AgeSeconds != 0 {
+		t.Errorf("got %+v", it)
+	}
+	e.ParkedKeys = 1
+	if it := Own(e); it.State != Degraded || it.Reason == "" {
+		t.Errorf("with a parked key: %s (%s)", it.State, it.Reason)
 	}
 }
 

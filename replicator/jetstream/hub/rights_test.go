@@ -172,6 +172,7 @@ func TestEdgeIsRefusedEverythingElse(t *testing.T) {
 		"syncer.edge.cloud.store-1",
 		"syncer.rpc.cloud.store-2",
 		"syncer.rpc.other.store-1",
+		"syncer.command.cloud",
 		"syncer.status.cloud.store-2",
 		"syncer.status.cloud._exporter",
 		"syncer.join.aaaaaaaa",
@@ -184,7 +185,7 @@ func TestEdgeIsRefusedEverythingElse(t *testing.T) {
 		}
 	}
 	for _, subject := range []string{
-		">", "syncer.>", "syncer.log.cloud.flags", "syncer.edge.cloud.store-1", "syncer.rpc.cloud.store-1",
+		">", "syncer.>", "syncer.command.cloud", "syncer.log.cloud.flags", "syncer.edge.cloud.store-1", "syncer.rpc.cloud.store-1",
 		"_INBOX.>", "_INBOX_store-2.>", "_INBOX_hub.>", "$JS.>", "$KV.PAIRS.>", "$SYS.>",
 	} {
 		watched, done := edge.violations.Watch(testContext(t), subject)
@@ -229,6 +230,10 @@ func TestEdgeCannotUseTheServerAsItsHand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	orders, err := nc.SubscribeSync("syncer.command.>")
+	if err != nil {
+		t.Fatal(err)
+	}
 
 	consumer, err := edge.js.Consumer(testContext(t), "SYNC_cloud", "store-1")
 	if err != nil {
@@ -242,6 +247,7 @@ func TestEdgeCannotUseTheServerAsItsHand(t *testing.T) {
 		"syncer.log.cloud.flags",
 		"syncer.edge.cloud.store-2",
 		"syncer.rpc.cloud.store-2",
+		"syncer.command.cloud",
 		"_INBOX_store-2.x.1",
 		"$KV.PAIRS.store-2",
 	} {
@@ -276,6 +282,9 @@ func TestEdgeCannotUseTheServerAsItsHand(t *testing.T) {
 	if n, _, err := leak.Pending(); err != nil || n != 0 {
 		t.Errorf("%d requests in another edge's name, %v", n, err)
 	}
+	if n, _, err := orders.Pending(); err != nil || n != 0 {
+		t.Errorf("%d commands in the operator's name, %v", n, err)
+	}
 }
 
 // A token may ask to join, nothing else, whatever its state.
@@ -304,7 +313,7 @@ func TestTokenMayOnlyJoin(t *testing.T) {
 	defer nc.Close()
 	for _, subject := range []string{
 		pairing.JoinSubject(other.ID()), "$JS.API.INFO", "$JS.API.CONSUMER.MSG.NEXT.SYNC_cloud.store-1",
-		"syncer.rpc.cloud.store-1", "syncer.status.cloud.store-1", "$KV.PAIRS.store-1", "syncer.hub.applied",
+		"syncer.rpc.cloud.store-1", "syncer.command.cloud", "syncer.status.cloud.store-1", "$KV.PAIRS.store-1", "syncer.hub.applied",
 	} {
 		if _, err := v.Request(testContext(t), nc, subject, nil); !refusedTo(err, subject, "publish") {
 			t.Errorf("publish %s: %v", subject, err)

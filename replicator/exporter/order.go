@@ -1,0 +1,84 @@
+package exporter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/syncer-io/syncer/replicator/change"
+	"github.com/syncer-io/syncer/replicator/command"
+	"github.com/syncer-io/syncer/replicator/jetstream"
+)
+
+// order is an operator's command on its way to an edge.
+type order struct {
+	command command.Command
+	// stored gets a value once the hub has the command. It has room for it:
+	// nobody may be waiting any more.
+	stored chan struct{}
+}
+
+// orderTime bounds how long a command may take to the hub.
+const orderTime = 8 * time.Second
+
+// takeCommands hands the commands of operators to the channels of their edges
+// until ctx is done.
+func (e *Exporter) takeCommands(ctx context.Context, channels map[string]*channel) error {
+	stop, err := jetstream.ServeCommands(e.nc, e.cfg.Name, func(req jetstream.CommandRequest) *jetstream.ReplyError {
+		return e.order(ctx, channels, req)
+	})
+	if err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return errors.Join(context.Cause(ctx), stop())
+}
+
+// order publishes one command. When it gives nil, the hub holds the command in
+// the order of the edge's frames.
+func (e *Exporter) order(ctx context.Context, channels map[string]*channel, req jetstream.CommandRequest) *jetstream.ReplyError {
+	ctx, cancel := context.WithTimeout(ctx, orderTime)
+	defer cancel()
+	if err := req.Command.Check(); err != nil {
+		return refuse(err.Error(), "run the same version of syncer on both sides").Error
+	}
+	name, ok, err := e.pairs.Channel(ctx, req.Edge)
+	if err != nil {
+		return retryLater("look up the pairing of edge "+req.Edge, err).Error
+	}
+	if !ok {
+		return refuse(fmt.Sprintf("edge %s is not paired with source %s", req.Edge, e.cfg.Name), "syncer pair list").Error
+	}
+	c, ok := channels[name]
+	if !ok {
+		return refuse(fmt.Sprintf("edge %s is paired with channel %s, and this exporter has no policy of that name", req.Edge, name),
+			"add the policy to the exporter's configuration, or pair the edge with another one").Error
+	}
+	o := &order{command: req.Command, stored: make(chan struct{}, 1)}
+	select {
+	case c.requests <- request{edge: req.Edge, command: o}:
+	default:
+		return retryLater("queue the command to edge "+req.Edge, errors.New("too many requests wait")).Error
+	}
+	select {
+	case <-o.stored:
+		return nil
+	case <-ctx.Done():
+		return retryLater("publish the command to edge "+req.Edge, errors.New("the hub has not confirmed it; the edge does it once, however often it is sent")).Error
+	}
+}
+
+// publishCommand sends a command behind everything that was published before.
+func (c *channel) publishCommand(ctx context.Context, r request) error {
+	o := r.command
+	json, err := o.command.Encode()
+	if err != nil {
+		return err
+	}
+	if err := c.chain.flush(ctx); err != nil {
+		return err
+	}
+	stored := func(uint64) { o.stored <- struct{}{} }
+	return c.chain.order(ctx, r.edge, o.command.ID, c.at(), change.EncodeCommand(json), stored)
+}
