@@ -137,7 +137,7 @@ func drawChunk(t *rapid.T) change.Chunk {
 }
 
 func drawFinding(t *rapid.T) change.Finding {
-	f := change.Finding{Range: drawRange(t), Bytes: rapid.Uint64().Draw(t, "bytes"), Gone: drawBytes.Draw(t, "gone")}
+	f := change.Finding{Range: drawRange(t), Bytes: rapid.Uint64().Draw(t, "bytes"), Gone: drawBytes.Draw(t, "gone"), KeyPrints: drawBytes.Draw(t, "key prints")}
 	for _, key := range sortedKeys(t) {
 		if f.Range.Contains(key) {
 			f.Keys = append(f.Keys, key)

@@ -31,7 +31,7 @@ func (m Marks) Count() int {
 }
 
 var (
-	findingShape = shape{message: "finding", numbers: setOf(3, 4, 5), bytes: setOf(1, 2, 6, 7), repeated: setOf(6)}
+	findingShape = shape{message: "finding", numbers: setOf(3, 4, 5), bytes: setOf(1, 2, 6, 7, 8), repeated: setOf(6)}
 	commandShape = shape{message: "command", bytes: setOf(1), required: setOf(1)}
 )
 
@@ -45,7 +45,8 @@ func EncodeFinding(f Finding) []byte {
 	for _, key := range f.Keys {
 		b = appendMessage(b, 6, appendBytes(nil, 1, key))
 	}
-	return appendBytes(b, 7, f.Gone)
+	b = appendBytes(b, 7, f.Gone)
+	return appendBytes(b, 8, f.KeyPrints)
 }
 
 // DecodeFinding reads the raw body of a finding. It refuses keys outside its
@@ -74,6 +75,8 @@ func DecodeFinding(raw []byte) (Finding, error) {
 			return err
 		case 7:
 			f.Gone = v.bytes
+		case 8:
+			f.KeyPrints = v.bytes
 		}
 		return nil
 	})

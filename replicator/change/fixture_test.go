@@ -98,7 +98,7 @@ func allFixtures(t *testing.T) []fixture {
 		}, change.EncodeChunk, change.DecodeChunk),
 		fixtureOf("finding", 1, header(change.KindFinding, 50, 52, 52, "r-19"), change.Finding{
 			Range: change.Range{Lo: []byte("/flags/"), Hi: []byte("/flags0")}, Count: 64, Put: 2, Bytes: 2048,
-			Keys: [][]byte{[]byte("/flags/a"), []byte("/flags/b")}, Gone: change.Marks{0x01},
+			Keys: [][]byte{[]byte("/flags/a"), []byte("/flags/b")}, Gone: change.Marks{0x01}, KeyPrints: []byte("abcdefgh"),
 		}, change.EncodeFinding, change.DecodeFinding),
 		fixtureOf("command", 1, header(change.KindCommand, 50, 52, 52, "c-1"), []byte(`{"format":1,"id":"c-1","verb":"pause"}`), change.EncodeCommand, change.DecodeCommand),
 	}

@@ -161,4 +161,7 @@ type Finding struct {
 	Bytes uint64   // keys and values of those
 	Keys  [][]byte // the first of those
 	Gone  Marks
+	// KeyPrints are 4 bytes of the hash of each key to put, by which an asker
+	// tells a key that differs from one that only it has.
+	KeyPrints []byte
 }

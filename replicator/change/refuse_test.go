@@ -251,7 +251,7 @@ func TestDecodeFindingRefuses(t *testing.T) {
 		"keys go back":           finding(2, 2, "c", "b"),
 		"empty key":              finding(1, 1, ""),
 		"value":                  finding(1, 1).bytes(6, message{}.text(1, "b").text(2, "v")),
-		"unknown field":          finding(1, 1).num(8, 1),
+		"unknown field":          finding(1, 1).num(9, 1),
 	})
 }
 

@@ -62,7 +62,7 @@ func findingObject(f change.Finding) object {
 	}
 	return object{
 		"lo": f.Range.Lo, "hi": f.Range.Hi, "count": f.Count, "put": f.Put, "bytes": f.Bytes,
-		"keys": list, "gone": []byte(f.Gone),
+		"keys": list, "gone": []byte(f.Gone), "key_prints": f.KeyPrints,
 	}
 }
 

@@ -34,6 +34,7 @@ type site struct {
 
 	policy       string             // of the channel
 	targetConfig testbed.EtcdConfig // of the target
+	heartbeat    time.Duration      // of the exporter
 
 	// Links in front of the hub, when the test asks for them.
 	edgeLink, cloudLink *testbed.Proxy
@@ -76,6 +77,9 @@ func withTargetLink(s *site) { s.linkTarget = true }
 // withPolicy is a site with another policy.
 func withPolicy(text string) option { return func(s *site) { s.policy = text } }
 
+// withSlowHeartbeat leaves a test time to look before the next proof is due.
+func withSlowHeartbeat(s *site) { s.heartbeat = 4 * time.Second }
+
 // withTarget is a site with another target.
 func withTarget(c testbed.EtcdConfig) option { return func(s *site) { s.targetConfig = c } }
 
@@ -91,7 +95,7 @@ func newSite(t *testing.T, options ...option) *site {
 	s := &site{t: t, dir: t.TempDir()}
 	s.logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
 	s.source = testbed.NewEtcd(t, testbed.EtcdConfig{Fast: true})
-	s.policy, s.targetConfig = policy, testbed.EtcdConfig{Fast: true}
+	s.policy, s.targetConfig, s.heartbeat = policy, testbed.EtcdConfig{Fast: true}, 200*time.Millisecond
 	address, err := testbed.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
@@ -154,8 +158,8 @@ source: {etcd: {endpoints: [%q]}}
 hub: {url: %q, credentials: %q}
 policies: [flags.yaml]
 dataDir: exporter
-heartbeat: 200ms
-`, s.source.Endpoint(), s.via(s.cloudLink), s.hub.AdminSeedFile()))
+heartbeat: %v
+`, s.source.Endpoint(), s.via(s.cloudLink), s.hub.AdminSeedFile(), s.heartbeat))
 	cloud, err := config.LoadExporter(path)
 	if err != nil {
 		s.t.Fatalf("load cloud.yaml: %v", err)

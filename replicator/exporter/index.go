@@ -211,6 +211,7 @@ func (x *index) finding(r change.Range, known *digest.Known, names int) (change.
 		}
 		f.Put++
 		f.Bytes += e.size
+		f.KeyPrints = digest.Prints(f.KeyPrints).Append(digest.Item(key, nil), 0)
 		if len(f.Keys) < names {
 			f.Keys = append(f.Keys, bytes.Clone(key))
 		}

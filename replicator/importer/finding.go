@@ -3,6 +3,7 @@ package importer
 import (
 	"bytes"
 	"context"
+	"fmt"
 
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/command"
@@ -16,66 +17,56 @@ func (a *applier) finding(ctx context.Context, f taken, found change.Finding) er
 	if !ok || !a.comparison.dry || t == nil {
 		return nil
 	}
-	gone := found.Gone.Count()
-	if d.Prints.Len() == 0 {
-		gone = 0
-	}
-	t.found(found, gone)
-	if err := t.sample(ctx, a, d, found); err != nil {
-		return err
+	if err := t.found(ctx, a, d, found); err != nil {
+		return fmt.Errorf("look at what differs in %v: %w", found.Range, err)
 	}
 	a.im.view.comparing(&a.comparison)
 	return a.settleRanges(ctx)
 }
 
-// found adds up what one finding says.
-func (t *task) found(f change.Finding, gone int) {
+// found adds up what differs in a range. The exporter counts the keys that it
+// would send and names the first of them; which of them the target has, and
+// what only the target has, is read there.
+func (t *task) found(ctx context.Context, a *applier, d digest.Difference, f change.Finding) error {
+	kept := digest.Kept(d.Prints, a.comparison.slot, f.Gone)
+	wanted := digest.NewKnown(f.KeyPrints, 0)
+	different, extra := map[string]bool{}, [][]byte(nil)
+	var only uint64
+	err := a.patiently(ctx, func() error {
+		clear(different)
+		only, extra = 0, nil
+		_, err := a.target.Scan(ctx, a.within(f.Range), func(kvs []change.KV) error {
+			for _, kv := range kvs {
+				switch {
+				case a.parked.has(kv.Key) || kept(digest.Item(kv.Key, kv.Value)):
+				case wanted.Has(digest.Item(kv.Key, nil)):
+					different[string(kv.Key)] = true
+				default:
+					only++
+					if len(extra) < command.MaxSamples {
+						extra = append(extra, bytes.Clone(kv.Key))
+					}
+				}
+			}
+			return nil
+		})
+		return err
+	})
 	t.shown.Equal += f.Count - f.Put
 	t.put += f.Put
-	t.delete += uint64(gone)
+	t.delete += only
 	t.bytes += int64(f.Bytes)
-}
-
-// sample names keys that differ in a range. The exporter names those that it
-// would send; which of them the target has, and what only the target has, is
-// read there.
-func (t *task) sample(ctx context.Context, a *applier, d digest.Difference, f change.Finding) error {
-	if len(t.shown.Samples) >= command.MaxSamples {
-		return nil
-	}
-	kept := digest.Kept(d.Prints, a.comparison.slot, f.Gone)
-	has := map[string]bool{}
-	var extra [][]byte
-	_, err := a.target.Scan(ctx, a.within(f.Range), func(kvs []change.KV) error {
-		for _, kv := range kvs {
-			has[string(kv.Key)] = true
-			if !kept(digest.Item(kv.Key, kv.Value)) && len(extra) < 2*command.MaxSamples && !a.parked.has(kv.Key) {
-				extra = append(extra, bytes.Clone(kv.Key))
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	named := map[string]bool{}
 	for _, key := range f.Keys {
-		named[string(key)] = true
 		how := command.Missing
-		if has[string(key)] {
+		if different[string(key)] {
 			how = command.Different
 		}
 		t.name(how, key)
 	}
-	if uint64(len(f.Keys)) < f.Put {
-		return nil // others may be among those that are only different
-	}
 	for _, key := range extra {
-		if !named[string(key)] {
-			t.name(command.Extra, key)
-		}
+		t.name(command.Extra, key)
 	}
-	return nil
+	return err
 }
 
 // sampleBytes bounds the keys that a task names: it is a part of a report.

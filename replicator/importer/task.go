@@ -20,7 +20,8 @@ type task struct {
 	delete  uint64
 	bytes   int64
 	done    uint64
-	sampled int // bytes of the keys that are named
+	sampled int  // bytes of the keys that are named
+	differ  bool // some range differs
 }
 
 // taskTime bounds how long a comparison that changes nothing may take: others
@@ -209,6 +210,7 @@ func (a *applier) retryRefused(ctx context.Context) error {
 // compared notes what the digest page told.
 func (t *task) compared(a *applier, revision int64, equal uint64, left []digest.Difference) {
 	t.shown.Revision, t.shown.Equal, t.shown.Samples = revision, equal, nil
+	t.differ = len(left) > 0
 	t.put, t.delete, t.bytes, t.done, t.sampled = 0, 0, 0, 0, 0
 	if t.command.Verb == command.Resync {
 		for _, d := range left {
@@ -235,6 +237,9 @@ func (t *task) show(a *applier) {
 func (a *applier) complete(ctx context.Context) error {
 	c := &a.comparison
 	t := c.task
+	if c.dry && t.differ && t.put+t.delete == 0 {
+		return a.contradiction(ctx)
+	}
 	c.task = nil
 	t.show(a)
 	wrong := c.dry && t.put+t.delete > 0 && a.cursor.Consistent
@@ -253,6 +258,19 @@ func (a *applier) complete(ctx context.Context) error {
 		c.stop()
 	}
 	a.im.view.comparing(c)
+	return nil
+}
+
+// contradiction deals with digests that differ although no key does: prints
+// misled, or the exporter's index is wrong. A repair reads the source; then the
+// command is carried out again.
+func (a *applier) contradiction(ctx context.Context) error {
+	a.im.view.mismatched()
+	if err := a.setConsistent(ctx, false); err != nil {
+		return err
+	}
+	a.postpone()
+	a.comparison.begin("digests differ and no key does")
 	return nil
 }
 

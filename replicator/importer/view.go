@@ -326,12 +326,12 @@ func (v *view) state() verdict {
 	quiet := time.Duration(silentBeats) * v.heartbeat
 	waiting, _ := v.pending()
 	switch {
+	case v.attached && v.paused: // it takes in no heartbeat
+		return verdict{status.Paused, "an operator paused it: changes are received and not applied", "syncer resume " + v.edge.Name}
 	case v.attached && time.Since(v.heardAt) > quiet:
 		return verdict{status.Stale, "the exporter is silent", "look at the exporter: syncer status on the cloud side"}
 	case !v.attached:
 		return verdict{status.Disconnected, "not attached to the exporter yet", ""}
-	case v.paused:
-		return verdict{status.Paused, "an operator paused it: changes are received and not applied", "syncer resume " + v.edge.Name}
 	case v.guarded() != nil:
 		g := v.guarded()
 		return verdict{status.Halted, g.Reason, "syncer resync " + v.edge.Name + " --approve, or bring the keys back at the source"}

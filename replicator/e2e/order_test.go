@@ -1,0 +1,252 @@
+package e2e
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/syncer-io/syncer/replicator/command"
+	"github.com/syncer-io/syncer/replicator/status"
+)
+
+// order sends a command to the edge and waits until the edge says how it
+// ended.
+func (s *site) order(c command.Command) command.Task {
+	s.t.Helper()
+	mark := s.reports.mark()
+	s.ask("store-1", c)
+	return s.ended(mark, c.ID)
+}
+
+func (s *site) ended(mark int, id string) (task command.Task) {
+	s.t.Helper()
+	s.reportSince(mark, "tells how the command ended", func(e status.Edge) bool {
+		i := slices.IndexFunc(e.Tasks, func(t command.Task) bool { return t.ID == id && t.State.Ended() })
+		if i >= 0 {
+			task = e.Tasks[i]
+		}
+		return i >= 0
+	})
+	return task
+}
+
+// done is order for a command that has to succeed.
+func (s *site) done(c command.Command) command.Task {
+	s.t.Helper()
+	t := s.order(c)
+	if t.State != command.Done {
+		s.t.Fatalf("the command failed: %+v", t)
+	}
+	return t
+}
+
+// about names parked groups.
+func about(verb command.Verb, groups ...string) command.Command {
+	c := command.New(verb)
+	c.Groups = groups
+	return c
+}
+
+func (s *site) putTarget(key, value string) {
+	s.t.Helper()
+	if _, err := s.target.Client().Put(s.t.Context(), key, value); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *site) deleteTarget(key string) {
+	s.t.Helper()
+	if _, err := s.target.Client().Delete(s.t.Context(), key); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func TestVerifyOfEqualSides(t *testing.T) {
+	s, _ := guardedSite(t)
+	for _, deep := range []bool{false, true} {
+		c := command.New(command.Verify)
+		c.Deep = deep
+		if task := s.done(c); task.Equal != 60 || task.Put+task.Delete != 0 || task.Revision == 0 {
+			t.Errorf("deep %v: %+v", deep, task)
+		}
+	}
+	plan := command.New(command.Plan)
+	plan.Prefix = "/apps/"
+	if task := s.done(plan); task.Equal != 30 || task.Put+task.Delete != 0 || task.Bytes != 0 {
+		t.Errorf("the plan is %+v", task)
+	}
+}
+
+// R7: what somebody changed by hand at the target is named by diff, and
+// repaired.
+func TestDiffNamesWhatDiffers(t *testing.T) {
+	s, _ := guardedSite(t, withSlowHeartbeat)
+	s.deleteTarget("/apps/000001")
+	s.putTarget("/apps/000002", "by hand")
+	s.putTarget("/apps/extra", "by hand")
+	s.putTarget("/edge/flags/000003", "out of scope")
+	diff := command.New(command.Diff)
+	diff.Prefix = "/apps/"
+	task := s.done(diff)
+	if task.Equal != 28 || task.Put != 2 || task.Delete != 1 || task.Bytes == 0 {
+		t.Errorf("counts are %+v", task)
+	}
+	var got []string
+	for _, x := range task.Samples {
+		got = append(got, x.How+" "+string(x.Key))
+	}
+	slices.Sort(got)
+	want := "different /apps/000002, extra /apps/extra, missing /apps/000001"
+	if strings.Join(got, ", ") != want {
+		t.Errorf("samples are %q, want %q", got, want)
+	}
+	e := s.report("is in sync", in(status.InSync))
+	s.waitEqual(patience)
+	if e.Mismatches == 0 {
+		t.Error("the difference was not counted")
+	}
+}
+
+func TestResyncInFull(t *testing.T) {
+	s, _ := guardedSite(t)
+	full := command.New(command.Resync)
+	full.Full = true
+	if task := s.done(full); task.Put != 0 || task.BytesDone != task.Bytes || task.Bytes == 0 {
+		t.Errorf("a full resync of equal sides: %+v", task)
+	}
+	s.report("is in sync", in(status.InSync))
+	if task := s.done(command.New(command.Resync)); task.Equal != 60 || task.Put+task.Delete != 0 {
+		t.Errorf("a resync of equal sides: %+v", task)
+	}
+	s.report("is in sync", in(status.InSync))
+}
+
+// R4: a resync that is cut off goes on after a restart, with what is left.
+func TestResyncSurvivesARestart(t *testing.T) {
+	s, d := guardedSite(t)
+	s.fill("/apps/bulk/", 5000, 4<<10)
+	s.report("is in sync", in(status.InSync))
+	full := command.New(command.Resync)
+	full.Full = true
+	mark := s.reports.mark()
+	s.ask("store-1", full)
+	s.reportSince(mark, "has begun", func(e status.Edge) bool {
+		return slices.ContainsFunc(e.Tasks, func(t command.Task) bool { return t.ID == full.ID && t.State == command.Running })
+	})
+	d.stopImporter()
+	mark = s.reports.mark()
+	d.stopImporter = s.startImporter()
+	if task := s.ended(mark, full.ID); task.State != command.Done {
+		t.Errorf("the resync ended as %+v", task)
+	}
+	s.report("is in sync", in(status.InSync))
+	s.waitEqual(patience)
+}
+
+func TestPauseAndResume(t *testing.T) {
+	s, d := guardedSite(t)
+	s.done(command.New(command.Pause))
+	s.report("is paused", in(status.Paused))
+	s.put("/apps/later", "1")
+	d.stopImporter()
+	mark := s.reports.mark()
+	d.stopImporter = s.startImporter()
+	s.reportSince(mark, "is paused after a restart", in(status.Paused))
+	if task := s.order(command.New(command.Plan)); task.State != command.Failed || task.Try != "syncer resume" {
+		t.Errorf("a plan of a paused edge: %+v", task)
+	}
+	if s.held("/apps/later") != 0 {
+		t.Error("a paused edge applies")
+	}
+	s.done(command.New(command.Resume))
+	s.waitEqual(patience)
+	s.report("is in sync", in(status.InSync))
+}
+
+// What the guard stopped is carried out when somebody approves it by name.
+func TestApprove(t *testing.T) {
+	s, _ := guardedSite(t)
+	s.deleteSource("/apps/")
+	group := s.stopped("apps")
+	if task := s.order(about(command.Approve, "1-00000000")); task.State != command.Failed || task.Try == "" {
+		t.Errorf("approving an unknown group: %+v", task)
+	}
+	if n := s.held("/apps/"); n != 30 {
+		t.Fatalf("%d keys are left", n)
+	}
+	if task := s.done(about(command.Approve, group.ID)); task.Delete != 30 {
+		t.Errorf("approved: %+v", task)
+	}
+	s.waitEqual(patience)
+	e := s.report("is in sync", in(status.InSync))
+	if e.ParkedKeys != 0 {
+		t.Errorf("%d keys are parked", e.ParkedKeys)
+	}
+}
+
+// A dropped group stays shown and is not tried again by itself.
+func TestDropAndRetry(t *testing.T) {
+	s, _ := guardedSite(t, withTarget(smallTarget))
+	s.put("/apps/big", strings.Repeat("x", 600<<10))
+	group := s.report("is degraded", in(status.Degraded)).Parked[0]
+	s.done(about(command.Drop, group.ID))
+	s.report("shows the drop", func(e status.Edge) bool { return e.State == status.Degraded && e.Parked[0].Dropped })
+	s.done(command.New(command.Resync))
+	s.report("is degraded still", func(e status.Edge) bool { return e.State == status.Degraded && e.Parked[0].Dropped })
+	s.done(about(command.Retry, group.ID))
+	s.report("is degraded again", func(e status.Edge) bool {
+		return e.State == status.Degraded && len(e.Parked) == 1 && !e.Parked[0].Dropped
+	})
+	s.put("/apps/big", "small now")
+	s.waitEqual(patience)
+	s.report("is in sync", in(status.InSync))
+}
+
+// An index that is wrong, whatever made it so, does not fool a comparison: the
+// source is read, and the index is made anew.
+func TestIndexThatIsWrong(t *testing.T) {
+	for _, deep := range []bool{false, true} {
+		t.Run(fmt.Sprintf("deep %v", deep), func(t *testing.T) {
+			s, d := guardedSite(t)
+			d.stopExporter()
+			s.spoilIndex("/apps/000007")
+			d.stopExporter = s.startExporter()
+			before := s.exporterReport("is active", func(e status.Exporter) bool { return len(e.Channels) == 1 })
+			c := command.New(command.Verify)
+			c.Deep = deep
+			s.done(c)
+			s.exporterReport("has made its index anew", func(e status.Exporter) bool {
+				return len(e.Channels) == 1 && e.Channels[0].Resets > before.Channels[0].Resets
+			})
+			if task := s.done(command.New(command.Verify)); task.Put+task.Delete != 0 || task.Equal != 60 {
+				t.Errorf("after that: %+v", task)
+			}
+			s.report("is in sync", in(status.InSync))
+			s.waitEqual(patience)
+		})
+	}
+}
+
+// spoilIndex changes what the index of a stopped exporter says of a key.
+func (s *site) spoilIndex(key string) {
+	s.t.Helper()
+	db, err := bolt.Open(s.indexFile(), 0o600, nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	err = db.Update(func(tx *bolt.Tx) error {
+		keys := tx.Bucket([]byte("keys"))
+		entry := slices.Clone(keys.Get([]byte(key)))
+		entry[len(entry)-1] ^= 1
+		return keys.Put([]byte(key), entry)
+	})
+	if err := db.Close(); err != nil {
+		s.t.Fatal(err)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
