@@ -65,10 +65,7 @@ type channel struct {
 	// forgotten: committed, its changes would never be published.
 	whole  bool
 	chunks chunks
-	pages  []pageJob
-	made   madePage
-	// pagesMade counts the pages that were made from the index.
-	pagesMade int64
+	pages  pages
 
 	requests chan request // sent by the request handler, never closed
 
@@ -193,6 +190,8 @@ func (c *channel) follow(ctx context.Context) error {
 		case <-moved:
 		case r := <-c.requests:
 			err = c.take(ctx, r)
+		case <-c.pages.due:
+			err = c.publishPages(ctx)
 		case r := <-c.chunks.results:
 			err = c.read(ctx, r)
 		case <-ticker.C:

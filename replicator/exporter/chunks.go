@@ -200,7 +200,8 @@ func (c *channel) publishChunk(ctx context.Context, r *chunkRead) error {
 	case !equal:
 		return c.readAgain(ctx, r)
 	case r.deep != nil:
-		return r.deep.checked(ctx, c)
+		r.deep.checked(c)
+		return nil
 	}
 	raw := change.EncodeChunk(lacking(r.chunkJob, kvs, items))
 	if len(raw) > change.MaxBody {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/syncer-io/syncer/filter"
@@ -76,8 +75,8 @@ type applier struct {
 	wrote   time.Time // when the cursor was last written or read
 
 	comparison comparison
-	writes     *writes             // chunks that are being written
-	torn       map[string]struct{} // keys that a revision in parts deletes, decided about with its last part
+	writes     *writes // chunks that are being written
+	torn       *step   // the revision that comes in parts
 	auditor    auditor
 }
 
@@ -320,7 +319,7 @@ func (a *applier) changes(ctx context.Context, sets []change.Changeset) error {
 			}
 			continue
 		}
-		s, err := a.guarded(ctx, s)
+		s, err := a.guarded(ctx, s, nil)
 		if err != nil {
 			return err
 		}
@@ -419,30 +418,21 @@ func (a *applier) forget() {
 	a.pending, a.size = a.pending[:0], 0
 }
 
-// tearGuarded applies one part of a revision that comes in parts. Its deletes
-// wait for the last part: only all of them together tell whether the guard has
-// to stop them.
+// tearGuarded applies one part of a revision that comes in parts. The guard
+// counts the deletes of all parts, so what goes before it stops the rest is not
+// more than it lets pass.
 func (a *applier) tearGuarded(ctx context.Context, s change.Changeset) error {
 	if a.torn == nil {
-		a.torn = make(map[string]struct{})
+		a.torn = a.step(s.Revision)
 	}
-	s.Changes = slices.DeleteFunc(slices.Clone(s.Changes), func(c change.Change) bool {
-		if c.Op == change.Delete {
-			a.torn[string(c.Key)] = struct{}{}
-		}
-		return c.Op == change.Delete
-	})
+	s, err := a.guarded(ctx, s, a.torn)
+	if err != nil {
+		return err
+	}
 	if !s.Partial {
-		allowed, err := a.guard(ctx, keysOf(a.torn), a.heldByRule(), s.Revision)
-		if err != nil {
-			return err
-		}
 		a.torn = nil
-		for _, key := range allowed {
-			s.Changes = append(s.Changes, change.Change{Op: change.Delete, Key: key})
-		}
 	}
-	err := a.tear(ctx, s, !s.Partial)
+	err = a.tear(ctx, s, !s.Partial)
 	if refusal(err) {
 		return a.overcome(ctx, s, a.after(s), err)
 	}
@@ -531,7 +521,6 @@ func (a *applier) wroteChange(c change.Change) {
 	if c.Op == change.Put {
 		a.wrotePut(c.Key, digest.Item(c.Key, c.Value))
 		delete(a.comparison.deletes, string(c.Key))
-		delete(a.torn, string(c.Key))
 	} else {
 		a.wroteDelete(c.Key)
 	}

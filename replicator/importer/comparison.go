@@ -51,7 +51,7 @@ type comparison struct {
 	out      map[string]digest.Difference // asked for, by first key
 	outBytes uint64
 	deletes  map[string]struct{} // keys that are to go, decided about at the end
-	held     []uint64            // keys of each rule when the target was compared
+	step     *step               // for the guard, as of when the target was compared
 	settled  bool                // deletes are decided about: nothing is left to do
 
 	still    int // heartbeats without progress

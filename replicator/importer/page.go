@@ -24,7 +24,7 @@ func (a *applier) page(ctx context.Context, f taken, page []change.PageRange) er
 	}
 	c.compared, c.still = true, 0
 	c.left = digest.Coalesce(diffs, chunkBytes)
-	c.held = a.heldByRule()
+	c.step = a.step(f.Last)
 	a.im.logger.Info("compared with the source", "revision", f.Last, "ranges", len(page), "different", len(diffs), "equal", equal, "reason", c.reason)
 	if c.task != nil {
 		c.task.compared(a, f.Last, equal, c.left)

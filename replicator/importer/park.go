@@ -80,9 +80,22 @@ const leftRule = "(no longer in the policy)"
 // defaultGuard guards keys of no rule.
 var defaultGuard = filter.Guard{Percent: 20, AtLeast: 10}
 
+// step is what the guard looks at as one: a revision of the source, or a
+// comparison.
+type step struct {
+	revision int64
+	held     []uint64       // keys of each rule before
+	deleted  map[int]uint64 // of each rule, so far
+}
+
+// step begins with what the rules hold now.
+func (a *applier) step(revision int64) *step {
+	return &step{revision: revision, held: a.heldByRule(), deleted: make(map[int]uint64)}
+}
+
 // guard parks the deletes that are too many for their rule and gives those
-// that may be carried out. held is how many keys each rule held before.
-func (a *applier) guard(ctx context.Context, deletes [][]byte, held []uint64, revision int64) (allowed [][]byte, err error) {
+// that may be carried out.
+func (a *applier) guard(ctx context.Context, deletes [][]byte, s *step) (allowed [][]byte, err error) {
 	byRule := make(map[int][][]byte)
 	for _, key := range deletes {
 		rule := filter.RuleOf(a.rules, key)
@@ -91,9 +104,10 @@ func (a *applier) guard(ctx context.Context, deletes [][]byte, held []uint64, re
 	for rule, keys := range byRule {
 		name, guard, of := leftRule, defaultGuard, uint64(len(keys))
 		if rule >= 0 {
-			name, guard, of = a.rules[rule].Name, a.rules[rule].Guard, held[rule]
+			name, guard, of = a.rules[rule].Name, a.rules[rule].Guard, s.held[rule]
 		}
-		if !guard.Stops(uint64(len(keys)), of) {
+		if all := s.deleted[rule] + uint64(len(keys)); !guard.Stops(all, of) {
+			s.deleted[rule] = all
 			allowed = append(allowed, keys...)
 			continue
 		}
@@ -102,7 +116,7 @@ func (a *applier) guard(ctx context.Context, deletes [][]byte, held []uint64, re
 			changes[i] = change.Change{Op: change.Delete, Key: key}
 		}
 		err := a.park(ctx, target.Parked{
-			Why: status.MassDelete, Rule: name, Revision: revision, Of: of,
+			Why: status.MassDelete, Rule: name, Revision: s.revision, Of: of,
 			Reason: fmt.Sprintf("%d of the %d keys of rule %s would be deleted at once, more than %d %%", len(keys), of, name, guard.Percent),
 		}, changes)
 		if err != nil {
@@ -116,21 +130,25 @@ func (a *applier) guard(ctx context.Context, deletes [][]byte, held []uint64, re
 	return allowed, nil
 }
 
-// guarded takes the deletes out of a changeset that the guard stops.
-func (a *applier) guarded(ctx context.Context, s change.Changeset) (change.Changeset, error) {
+// guarded takes the deletes out of a changeset that the guard stops. It is a
+// step of its own unless it is a part of one.
+func (a *applier) guarded(ctx context.Context, s change.Changeset, of *step) (change.Changeset, error) {
 	var deletes [][]byte
 	for _, c := range s.Changes {
 		if c.Op == change.Delete {
 			deletes = append(deletes, c.Key)
 		}
 	}
-	if len(deletes) < a.leastGuarded() {
+	if of == nil && len(deletes) < a.leastGuarded() {
 		return s, nil
 	}
-	if err := a.flush(ctx); err != nil { // what the rules hold now counts
-		return s, err
+	if of == nil {
+		if err := a.flush(ctx); err != nil { // what the rules hold now counts
+			return s, err
+		}
+		of = a.step(s.Revision)
 	}
-	allowed, err := a.guard(ctx, deletes, a.heldByRule(), s.Revision)
+	allowed, err := a.guard(ctx, deletes, of)
 	if err != nil || len(allowed) == len(deletes) {
 		return s, err
 	}
@@ -151,8 +169,8 @@ func (a *applier) leastGuarded() int {
 
 // remove deletes keys at the target, in as many transactions as needed, if the
 // guard lets it.
-func (a *applier) remove(ctx context.Context, keys [][]byte, held []uint64) (int, error) {
-	allowed, err := a.guard(ctx, keys, held, a.position)
+func (a *applier) remove(ctx context.Context, keys [][]byte, s *step) (int, error) {
+	allowed, err := a.guard(ctx, keys, s)
 	if err != nil {
 		return 0, err
 	}
@@ -205,7 +223,7 @@ func (a *applier) settleRanges(ctx context.Context) error {
 	if err := a.barrier(ctx); err != nil {
 		return err
 	}
-	deleted, err := a.remove(ctx, keysOf(c.deletes), c.held)
+	deleted, err := a.remove(ctx, keysOf(c.deletes), c.step)
 	if err != nil {
 		return err
 	}

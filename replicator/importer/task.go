@@ -316,7 +316,7 @@ func (a *applier) cleanUp(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read what an older policy selected: %w", err)
 	}
-	if _, err := a.remove(ctx, keys, a.heldByRule()); err != nil {
+	if _, err := a.remove(ctx, keys, a.step(a.position)); err != nil {
 		return err
 	}
 	if waits := a.parked.overlay(left); len(waits.keys) > 0 {

@@ -141,5 +141,6 @@ type Channel struct {
 	Digest   string         `json:"digest"`
 	Policy   string         `json:"policy"`
 	Resets   int64          `json:"resets"`
+	Pages    int64          `json:"pages"` // digest pages published in this term
 	Reason   string         `json:"reason,omitempty"`
 }

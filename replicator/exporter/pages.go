@@ -1,0 +1,138 @@
+package exporter
+
+import (
+	"context"
+	"time"
+
+	"github.com/syncer-io/syncer/replicator/change"
+	"github.com/syncer-io/syncer/replicator/digest"
+)
+
+const (
+	// sharedPage is how many edges wait for a page when it is published once
+	// for the whole channel. Edges that did not ask for it read it in vain, so
+	// that a few edges get it on subjects of their own.
+	sharedPage = 4
+	// pageWait is how long a page waits for other edges that want the same,
+	// and waits again while more of them come, up to mostPageWait: after an
+	// exporter started over all edges ask, and each a little later.
+	pageWait     = 20 * time.Millisecond
+	mostPageWait = 500 * time.Millisecond
+	// deepBytes is how much of the source one read of a deep check takes,
+	// about.
+	deepBytes = 512 << 10
+)
+
+// pages are the edges that wait for a digest page, and the newest page.
+type pages struct {
+	jobs  []pageJob
+	due   <-chan time.Time // nil while nobody waits
+	since time.Time        // when the first of them asked
+	seen  int              // how many waited when due was set
+	made  madePage
+}
+
+type pageJob struct{ edge, id string }
+
+// madePage is a page and the state of the index that it is of.
+type madePage struct {
+	writes uint64
+	raw    []byte
+	ranges []change.PageRange
+}
+
+// want notes that an edge waits for a page.
+func (p *pages) want(job pageJob) {
+	p.jobs = append(p.jobs, job)
+	if p.due == nil {
+		p.since = time.Now()
+		p.arm()
+	}
+}
+
+func (p *pages) arm() { p.due, p.seen = time.After(pageWait), len(p.jobs) }
+
+// page is the digest page of the index as it stands. It is made once for all
+// who ask before the next write.
+func (c *channel) page() (madePage, error) {
+	if p := c.pages.made; p.raw != nil && p.writes == c.index.writes {
+		return p, nil
+	}
+	ranges, err := c.index.page()
+	if err != nil {
+		return madePage{}, err
+	}
+	c.pages.made = madePage{writes: c.index.writes, raw: change.EncodePage(ranges), ranges: ranges}
+	return c.pages.made, nil
+}
+
+// publishPages answers all edges that wait for a page, unless more of them are
+// on their way.
+func (c *channel) publishPages(ctx context.Context) error {
+	p := &c.pages
+	if len(p.jobs) > p.seen && len(p.jobs) >= sharedPage && time.Since(p.since) < mostPageWait {
+		p.arm()
+		return nil
+	}
+	if err := c.chain.flush(ctx); err != nil {
+		return err
+	}
+	page, err := c.page()
+	if err != nil {
+		return err
+	}
+	jobs := p.jobs
+	p.jobs, p.due = nil, nil
+	if len(jobs) >= sharedPage {
+		return c.sendPage(func() error { return c.chain.share(ctx, change.KindPage, c.at(), page.raw) })
+	}
+	for _, j := range jobs {
+		err := c.sendPage(func() error { return c.chain.reply(ctx, change.KindPage, j.edge, j.id, c.at(), page.raw) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *channel) sendPage(send func() error) error {
+	if err := send(); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.report.Pages++
+	return nil
+}
+
+// deepPage is a page that is published once every range of it was read from
+// the source and held against the index.
+type deepPage struct {
+	job  pageJob
+	left int
+}
+
+// checkDeep reads the whole channel before it answers with a page.
+func (c *channel) checkDeep(job pageJob) error {
+	page, err := c.page()
+	if err != nil {
+		return err
+	}
+	ranges := digest.Coalesce(digest.Everything(page.ranges), deepBytes)
+	deep := &deepPage{job: job, left: len(ranges)}
+	for _, d := range ranges {
+		if !c.chunks.add(chunkJob{edge: job.edge, request: job.id, r: d.Range, deep: deep}) {
+			c.logger.Warn("too many ranges wait to be read", "channel", c.name, "edge", job.edge)
+			c.chunks.forget(job.edge)
+			return nil // the edge asks again
+		}
+	}
+	return nil
+}
+
+// checked notes that one more range is what the index says.
+func (d *deepPage) checked(c *channel) {
+	if d.left--; d.left == 0 {
+		c.pages.want(d.job)
+	}
+}
