@@ -88,7 +88,7 @@ func drawParkedList(p *page, items []parkedView, wide bool, now time.Time) {
 
 // remarkParked says what the table does not.
 func remarkParked(p *page, sights []sight) {
-	total := 0
+	total, unknown := 0, 0
 	for _, s := range sights {
 		it := s.item
 		total += it.ParkedKeys
@@ -96,6 +96,7 @@ func remarkParked(p *page, sights []sight) {
 			p.line("%s", more)
 		}
 		if it.AgeSeconds == nil {
+			unknown++
 			p.line("%s: not known: %s", it.Name, firstOf(it.Reason, "it has never reported"))
 		} else if it.State == status.Disconnected {
 			p.line("%s: as of its report %s ago", it.Name, age(it.AgeSeconds))
@@ -104,8 +105,11 @@ func remarkParked(p *page, sights []sight) {
 			p.line("%s: if the deletes are right: syncer resync %s --approve", it.Name, it.Name)
 		}
 	}
-	if total == 0 {
+	switch {
+	case total == 0 && unknown == 0:
 		p.line("Nothing is parked.")
+	case total == 0:
+		p.line("Nothing is known to be parked.")
 	}
 }
 

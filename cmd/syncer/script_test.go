@@ -24,6 +24,8 @@ func TestScripts(t *testing.T) {
 			"address":   onStage((*stage).address),
 			"etcd":      onStage((*stage).etcd),
 			"put":       onStage((*stage).put),
+			"putmany":   onStage((*stage).putMany),
+			"delete":    onStage((*stage).deleteAll),
 			"expect":    onStage((*stage).expect),
 			"exits":     onStage((*stage).exits),
 			"expand":    onStage((*stage).expand),

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/syncer-io/syncer/replicator/testbed"
 )
@@ -92,6 +93,31 @@ func (s *stage) put(ts *testscript.TestScript, args []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	_, err := s.server(ts, args[0]).Client().Put(ctx, args[1], args[2])
+	ts.Check(err)
+}
+
+// putMany writes keys PREFIX0, PREFIX1 and so on in one revision, each with its
+// number as its value.
+func (s *stage) putMany(ts *testscript.TestScript, args []string) {
+	want(ts, args, 3, "putmany ETCD PREFIX COUNT")
+	count, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	var ops []clientv3.Op
+	for i := range count {
+		ops = append(ops, clientv3.OpPut(args[1]+strconv.Itoa(i), strconv.Itoa(i)))
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	_, err = s.server(ts, args[0]).Client().Txn(ctx).Then(ops...).Commit()
+	ts.Check(err)
+}
+
+// deleteAll deletes all keys with a prefix in one revision.
+func (s *stage) deleteAll(ts *testscript.TestScript, args []string) {
+	want(ts, args, 2, "delete ETCD PREFIX")
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	_, err := s.server(ts, args[0]).Client().Delete(ctx, args[1], clientv3.WithPrefix())
 	ts.Check(err)
 }
 

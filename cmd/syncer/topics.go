@@ -9,7 +9,7 @@ func exitCodesTopic() *cobra.Command {
 		Long: `Exit codes. A code that is not in this list counts as a failure.
 
     0  success
-    1  failure; of diff and verify only: the sides differ
+    1  failure; of diff and verify: the sides differ, and nothing else
     2  usage, configuration or policy error
     3  a check failed, or not in sync; of diff and verify: it could not be told
     4  timed out; the message says what was seen last

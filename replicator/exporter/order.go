@@ -31,6 +31,7 @@ func (e *Exporter) takeCommands(ctx context.Context, channels map[string]*channe
 	if err != nil {
 		return err
 	}
+	e.logger.Info("taking commands to edges")
 	<-ctx.Done()
 	return errors.Join(context.Cause(ctx), stop())
 }

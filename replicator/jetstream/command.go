@@ -64,8 +64,9 @@ func refusedCommand(edge string, data []byte) error {
 	}
 }
 
-// ServeCommands takes the commands to edges of a source until the returned
-// stop function is called, which waits for a handler that is running. The
+// ServeCommands takes the commands to edges of a source from when it returns
+// until the returned stop function is called, which waits for a handler that
+// is running. The
 // handler is called by one goroutine at a time; nil from it accepts.
 func ServeCommands(nc *nats.Conn, source string, handler func(CommandRequest) *ReplyError) (stop func() error, err error) {
 	closed := make(chan struct{})
@@ -79,6 +80,9 @@ func ServeCommands(nc *nats.Conn, source string, handler func(CommandRequest) *R
 		return nil, fmt.Errorf("take commands of source %s: %w", source, err)
 	}
 	sub.SetClosedHandler(func(string) { close(closed) })
+	if err := nc.Flush(); err != nil {
+		return nil, errors.Join(fmt.Errorf("take commands of source %s: %w", source, err), sub.Unsubscribe())
+	}
 	return func() error {
 		if err := sub.Drain(); err != nil {
 			return fmt.Errorf("stop taking commands: %w", err)

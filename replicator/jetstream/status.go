@@ -14,12 +14,12 @@ import (
 	"github.com/syncer-io/syncer/replicator/status"
 )
 
-// PutStatus hands a report to the hub, which keeps the newest of each. It does
-// not wait for it to be stored: the next report follows soon.
-func PutStatus(nc *nats.Conn, source, who string, report any) error {
-	data, err := json.Marshal(report)
+// PutStatus hands an edge's report to the hub, which keeps the newest of each. It
+// does not wait for it to be stored: the next report follows soon.
+func PutStatus(nc *nats.Conn, source, who string, report status.Edge) error {
+	data, err := report.Encode()
 	if err != nil {
-		return fmt.Errorf("encode the status of %s: %w", who, err)
+		return err
 	}
 	if err := nc.Publish(StatusSubject(source, who), data); err != nil {
 		return fmt.Errorf("report the status of %s: %w", who, err)
