@@ -290,12 +290,19 @@ func (s *spool) drop(passed int64, why string) error {
 }
 
 // leave gives up behind a checkpoint: the history from there on cannot be
-// spooled any more, so none of it is kept.
+// spooled any more, so none of it is kept. Of a source that went back it is
+// kept as the proof: the next term finds the difference and begins a lineage.
 func (s *spool) leave(cp checkpoint, cause error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.left = change.Position{Lineage: cp.Head.Lineage, Revision: cp.Revision}
 	s.full = errors.Is(cause, errFull)
+	var back *source.WentBack
+	if errors.As(cause, &back) {
+		s.reason = cause.Error()
+		s.logger.Warn("the source went back, its history is not spooled any more", "cause", s.reason)
+		return nil
+	}
 	return s.empty(cause.Error())
 }
 
