@@ -94,7 +94,7 @@ func Exporter(report func() status.Exporter) prometheus.Collector {
 	each := func(kind prometheus.ValueType, name, help string, value func(status.Channel) float64) metric[status.Exporter] {
 		return define(kind, "channel_"+name, help, []string{"source", "channel"}, func(e status.Exporter, emit emit) {
 			for _, c := range e.Channels {
-				if !c.Lineage.IsZero() { // a standby knows only of spools
+				if c.Revision != 0 || c.Spool == nil { // between terms only the spool is known
 					emit(value(c), e.Source, c.Name)
 				}
 			}
