@@ -9,12 +9,14 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/syncer-io/syncer/filter"
 	"github.com/syncer-io/syncer/replicator/etcd/source"
 )
 
 const (
-	// progressEvery is how often an idle source's progress is spooled: often
+	// progressEvery is how often the progress of an idle source is spooled: often
 	// enough for a source that compacts every few minutes, seldom enough to fill
 	// no spool in a year.
 	progressEvery = 10 * time.Second
@@ -42,13 +44,15 @@ type spooler struct {
 	index     string // path
 	spool     *spool
 	logger    *slog.Logger
+	progress  time.Duration // how often an idle source's progress is spooled
 
 	cp       checkpoint
 	breaks   int64               // of the watch, when the history was last looked at
 	doubtful map[string]struct{} // keys that an event up to doubtAt has to touch
 	doubtAt  int64
-	resolved int64 // everything at or below it is spooled, or was not selected
-	written  time.Time
+
+	mu       sync.Mutex // of the watch and the ticker, which both append
+	resolved int64      // everything at or below it is spooled, or was not selected
 }
 
 // run spools until ctx is done, or until it is clear that the history behind
@@ -100,9 +104,27 @@ func (s *spooler) follow(ctx context.Context) error {
 		return err
 	}
 	s.resolved = max(s.cp.Revision, s.spool.last())
-	s.written = time.Now()
+	from := s.resolved + 1
 	s.logger.Info("spooling the source's history", "channel", s.name, "revision", s.resolved)
-	return s.source.Watch(ctx, s.resolved+1, func(b source.Batch) error { return s.take(ctx, b) })
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		return s.source.Watch(ctx, from, func(b source.Batch) error { return s.take(ctx, b) })
+	})
+	group.Go(func() error {
+		ticker := time.NewTicker(s.progress)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ticker.C:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+			if err := s.note(ctx); err != nil {
+				return err
+			}
+		}
+	})
+	return group.Wait()
 }
 
 // verify looks whether the source is the one that the checkpoint and the spool
@@ -144,16 +166,28 @@ func (s *spooler) take(ctx context.Context, b source.Batch) error {
 	}
 	kept := s.filter(b)
 	if b.Resolved >= s.doubtAt && len(s.doubtful) > 0 {
-		return &source.WentBack{Revision: b.Resolved, Was: s.resolved, Why: fmt.Sprintf("%d keys are gone without a delete", len(s.doubtful))}
+		return &source.WentBack{Revision: b.Resolved, Was: s.cp.Revision, Why: fmt.Sprintf("%d keys are gone without a delete", len(s.doubtful))}
 	}
-	if len(kept.Revisions) > 0 || time.Since(s.written) >= progressEvery {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(kept.Revisions) > 0 {
 		if err := s.spool.append(ctx, s.cp, kept); err != nil {
 			return err
 		}
-		s.written = time.Now()
 	}
 	s.resolved = b.Resolved
 	return nil
+}
+
+// note spools how far the watch has come when nothing was selected of what it
+// saw last.
+func (s *spooler) note(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.resolved <= max(s.cp.Revision, s.spool.last()) {
+		return nil
+	}
+	return s.spool.append(ctx, s.cp, source.Batch{Resolved: s.resolved})
 }
 
 // filter keeps the events of selected keys.
@@ -174,15 +208,11 @@ func (s *spooler) filter(b source.Batch) source.Batch {
 	return kept
 }
 
-// finish spools how far the watch had come when nothing was selected of what
-// it saw last.
+// finish spools the progress that no ticker will.
 func (s *spooler) finish() {
-	if s.cp.Head.Lineage.IsZero() || s.resolved <= max(s.cp.Revision, s.spool.last()) {
-		return
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), patientAppend)
 	defer cancel()
-	if err := s.spool.append(ctx, s.cp, source.Batch{Resolved: s.resolved}); err != nil {
+	if err := s.note(ctx); err != nil {
 		s.spool.trouble(err)
 	}
 }
@@ -208,6 +238,7 @@ func (e *Exporter) startSpooling(ctx context.Context) {
 			index:     e.indexPath(sel),
 			spool:     e.spools[sel.Name()],
 			logger:    e.logger,
+			progress:  progressEvery,
 		}
 		e.spoolers.done.Go(func() { s.run(ctx) })
 	}

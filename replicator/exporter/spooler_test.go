@@ -99,7 +99,7 @@ func (o *outage) spooling() (stop func()) {
 	if err != nil {
 		o.t.Fatal(err)
 	}
-	s := &spooler{name: "flags", selection: o.sel, source: o.source(cli), index: o.index(), spool: o.spool, logger: o.log}
+	s := &spooler{name: "flags", selection: o.sel, source: o.source(cli), index: o.index(), spool: o.spool, logger: o.log, progress: 50 * time.Millisecond}
 	ctx, cancel := context.WithCancel(o.t.Context())
 	done := make(chan struct{})
 	go func() {
@@ -176,14 +176,8 @@ func TestSpoolerKnowsAnIdleSource(t *testing.T) {
 	selected := o.put("/flags/0", "spooled")
 	o.until("the spooler follows", func() bool { return o.spool.last() >= selected })
 	idle := o.put("/elsewhere", "1")
-	o.until("progress is spooled when the spooler ends", func() bool {
-		stop()
-		if o.spool.last() >= idle {
-			return true
-		}
-		stop = o.spooling()
-		return false
-	})
+	o.until("progress is spooled", func() bool { return o.spool.last() >= idle })
+	stop()
 	if got, resolved := read(t, o.spool, 0); len(got) != 1 || resolved < idle {
 		t.Errorf("the spool holds %d revisions up to %d, want 1 up to %d", len(got), resolved, idle)
 	}
