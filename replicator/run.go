@@ -83,19 +83,18 @@ func Export(ctx context.Context, cfg *config.Exporter, logger *slog.Logger) (err
 		return finish(err)
 	}
 	defer func() { err = errors.Join(err, cli.Close()) }()
-	if err := awaitHub(ctx, nc, logger); err != nil {
-		return finish(err)
-	}
 	return export(ctx, cfg, instance, nc, cli, logger)
 }
 
 func export(ctx context.Context, cfg *config.Exporter, instance string, nc *nats.Conn, cli *clientv3.Client, logger *slog.Logger) error {
 	ex := exporter.New(exporter.Config{
-		Name:      cfg.Name,
-		Instance:  instance,
-		Version:   Version,
-		DataDir:   cfg.DataDir,
-		Heartbeat: cfg.Heartbeat,
+		Name:       cfg.Name,
+		Instance:   instance,
+		Version:    Version,
+		DataDir:    cfg.DataDir,
+		Heartbeat:  cfg.Heartbeat,
+		SpoolBytes: int64(cfg.Spool.MaxBytes),
+		Ready:      func(ctx context.Context) error { return checkHub(ctx, nc) },
 		Stream: jetstream.LogConfig{
 			Source:   cfg.Name,
 			MaxBytes: int64(cfg.Stream.MaxBytes),
@@ -182,25 +181,7 @@ func connect(ctx context.Context, role dial.Role, e config.Etcd, logger *slog.Lo
 	return cli, nil
 }
 
-// awaitHub waits until the hub answers and can carry frames.
-func awaitHub(ctx context.Context, nc *nats.Conn, logger *slog.Logger) error {
-	for pause := 500 * time.Millisecond; ; pause = min(2*pause, 10*time.Second) {
-		err := checkHub(ctx, nc)
-		if err == nil {
-			return nil
-		}
-		if ctx.Err() != nil {
-			return errDone
-		}
-		logger.Error("the hub is not usable, trying again", "cause", err.Error(), "try", fault.Try(err))
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return errDone
-		}
-	}
-}
-
+// checkHub is nil when the hub answers and can carry frames.
 func checkHub(ctx context.Context, nc *nats.Conn) error {
 	if !nc.IsConnected() {
 		err := nc.LastError()

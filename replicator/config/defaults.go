@@ -27,6 +27,8 @@ const (
 	DefaultStreamMaxAge   = 72 * time.Hour
 	MinStreamMaxAge       = time.Minute
 	DefaultReplicas       = 1
+	DefaultSpoolMaxBytes  = 256 * strictyaml.MiB
+	MinSpoolMaxBytes      = 1 * strictyaml.MiB
 	DefaultInboxMaxBytes  = 64 * strictyaml.MiB
 	MinInboxMaxBytes      = 4 * strictyaml.MiB
 	DefaultHubListen      = "127.0.0.1:4222"
@@ -38,6 +40,7 @@ func (e *Exporter) SetDefaults() {
 	fill(&e.Stream.MaxBytes, DefaultStreamMaxBytes)
 	fill(&e.Stream.MaxAge, DefaultStreamMaxAge)
 	fill(&e.Stream.Replicas, DefaultReplicas)
+	fill(&e.Spool.MaxBytes, DefaultSpoolMaxBytes)
 	if h := e.Hub.Embedded; h != nil {
 		fill(&h.DataDir, filepath.Join(e.DataDir, "hub"))
 		fill(&h.Listen, DefaultHubListen)

@@ -31,6 +31,8 @@ type Exporter struct {
 	Heartbeat time.Duration `yaml:"heartbeat"`
 	// Stream bounds what the hub keeps for edges that are away.
 	Stream Stream `yaml:"stream"`
+	// Spool bounds what the exporter keeps while the hub is away.
+	Spool Spool `yaml:"spool"`
 	// Metrics serves metrics. Default off.
 	Metrics Metrics `yaml:"metrics"`
 
@@ -85,6 +87,14 @@ type Stream struct {
 	// Replicas is on how many servers of the hub the stream is kept: 1, 3 or
 	// 5. Default 1.
 	Replicas int `yaml:"replicas"`
+}
+
+// Spool is the exporter's write-ahead log of what happens at the source while
+// the hub is away. What does not fit is compared instead when the hub is back.
+type Spool struct {
+	// MaxBytes is the most that it keeps of one policy, in bytes, at least
+	// 1MiB. Default 256MiB.
+	MaxBytes strictyaml.Bytes `yaml:"maxBytes"`
 }
 
 // Metrics is the endpoint for Prometheus.

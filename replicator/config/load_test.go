@@ -29,6 +29,9 @@ func TestLoadExporter(t *testing.T) {
 	if e.Heartbeat != DefaultHeartbeat || e.Stream != (Stream{MaxBytes: DefaultStreamMaxBytes, MaxAge: DefaultStreamMaxAge, Replicas: 1}) {
 		t.Errorf("defaults are %v and %+v", e.Heartbeat, e.Stream)
 	}
+	if e.Spool.MaxBytes != DefaultSpoolMaxBytes {
+		t.Errorf("the default of the spool is %v", e.Spool.MaxBytes)
+	}
 	want := EmbeddedHub{DataDir: "data/cloud/hub", Listen: "127.0.0.1:4222", MaxBytes: 2 * DefaultStreamMaxBytes}
 	if *e.Hub.Embedded != want {
 		t.Errorf("embedded hub is %+v", *e.Hub.Embedded)

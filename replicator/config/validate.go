@@ -81,6 +81,7 @@ func (e *Exporter) validateTuning(doc *strictyaml.Document) {
 		doc.At("heartbeat").Problemf("%v is above the maximum of %v", e.Heartbeat, MaxHeartbeat)
 	}
 	atLeast(doc.At("stream", "maxBytes"), e.Stream.MaxBytes, MinStreamMaxBytes)
+	atLeast(doc.At("spool", "maxBytes"), e.Spool.MaxBytes, MinSpoolMaxBytes)
 	atLeast(doc.At("stream", "maxAge"), e.Stream.MaxAge, MinStreamMaxAge)
 	if !slices.Contains([]int{1, 3, 5}, e.Stream.Replicas) {
 		doc.At("stream", "replicas").Hint("use 1, 3 or 5").Problemf("a stream cannot have %d replicas", e.Stream.Replicas)

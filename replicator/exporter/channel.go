@@ -45,6 +45,7 @@ type channel struct {
 	name      string
 	selection *filter.Selection
 	source    Source
+	spool     *spool
 	log       *jetstream.Log
 	logger    *slog.Logger
 	heartbeat time.Duration
@@ -141,6 +142,11 @@ func (c *channel) comeBack(ctx context.Context, err error) error {
 	var compacted *source.Compacted
 	var behind *source.Behind
 	var back *source.WentBack
+	if errors.Is(err, errReplayed) {
+		if err = c.sameHistory(ctx); err == nil {
+			return nil // the next watch is one of the source
+		}
+	}
 	unread := errors.As(err, &compacted) || errors.As(err, &behind)
 	switch {
 	case unread && c.processed < c.floor:
@@ -376,7 +382,10 @@ func (c *channel) commit(ctx context.Context) error {
 		return nil
 	}
 	c.cp = checkpoint{Complete: true, Policy: c.selection.Digest(), Revision: c.processed, Head: c.chain.head, Seq: seq}
-	return c.index.commit(c.cp)
+	if err := c.index.commit(c.cp); err != nil {
+		return err
+	}
+	return c.spool.settle(c.cp.Revision)
 }
 
 func (c *channel) show() {

@@ -8,6 +8,9 @@
 // of the same source stays a standby while the stream moves, takes over when
 // it stands still, and loses its first append when it was wrong.
 //
+// Between terms, while the hub is away, one spooler for each channel keeps the
+// source's history on disk. The next term reads it before it watches the source.
+//
 // Position: the exporter stands at the tail of the stream. Its own index is
 // committed only for what the hub has acknowledged, so that after a crash the
 // index is at the tail or behind it, or the hub has lost acknowledged data.

@@ -28,8 +28,11 @@ type Config struct {
 	Version    string
 	DataDir    string // locked by the caller
 	Heartbeat  time.Duration
+	SpoolBytes int64 // the most that is spooled of a channel while the hub is away
 	Stream     jetstream.LogConfig
 	Selections []*filter.Selection
+	// Ready, which may be nil, says what the hub lacks, before each term.
+	Ready func(ctx context.Context) error
 }
 
 // Pairs tells which channel an edge is paired with.
@@ -50,6 +53,9 @@ type Exporter struct {
 	pairs  Pairs
 	logger *slog.Logger
 
+	spools   map[string]*spool // one for each selection
+	spoolers spoolers          // only Run's goroutine starts and stops them
+
 	mu       sync.Mutex
 	role     string
 	reason   string
@@ -59,13 +65,27 @@ type Exporter struct {
 
 // New makes an exporter. open gives the reader of one selection.
 func New(cfg Config, nc *nats.Conn, open func(*filter.Selection) Source, pairs Pairs, logger *slog.Logger) *Exporter {
-	return &Exporter{cfg: cfg, nc: nc, open: open, pairs: pairs, logger: logger, role: "standby", resets: map[string]int64{}}
+	e := &Exporter{cfg: cfg, nc: nc, open: open, pairs: pairs, logger: logger, role: "standby", resets: map[string]int64{}}
+	e.spools = make(map[string]*spool, len(cfg.Selections))
+	for _, s := range cfg.Selections {
+		e.spools[s.Name()] = newSpool(filepath.Join(cfg.DataDir, "spool-"+s.Name()+".db"), cfg.SpoolBytes, s.Name(), logger)
+	}
+	return e
 }
 
 // Run exports until ctx is done, and then returns nil. Whatever goes wrong on
 // the way (the source, the hub, another exporter) ends the term and is tried
 // again; only an error that cannot go away by itself is returned.
-func (e *Exporter) Run(ctx context.Context) error {
+//
+// While no term runs because the hub is away, the source's history goes to the
+// spools.
+func (e *Exporter) Run(ctx context.Context) (err error) {
+	defer func() {
+		e.stopSpooling()
+		for _, s := range e.spools {
+			err = errors.Join(err, s.close())
+		}
+	}()
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = 100*time.Millisecond, 5*time.Second
 	for {
@@ -83,6 +103,7 @@ func (e *Exporter) Run(ctx context.Context) error {
 		}
 		e.note("standby", fault.Describe(err))
 		e.logger.Warn("the term ended", "cause", err.Error(), "try", fault.Try(err))
+		e.startSpooling(ctx)
 		select {
 		case <-time.After(pause.NextBackOff()):
 		case <-ctx.Done():
@@ -99,10 +120,16 @@ func (e *Exporter) note(role, reason string) {
 
 // term waits until nobody else writes, then exports until something fails.
 func (e *Exporter) term(ctx context.Context) (err error) {
+	if e.cfg.Ready != nil {
+		if err := e.cfg.Ready(ctx); err != nil {
+			return err
+		}
+	}
 	log, err := jetstream.OpenLog(ctx, e.nc, e.cfg.Stream)
 	if err != nil {
 		return err
 	}
+	e.stopSpooling() // the hub is there; a standby does not spool what another exporter publishes
 	last, err := e.standBy(ctx, log)
 	if err != nil {
 		return err
@@ -206,15 +233,19 @@ func writerOf(message []byte) string {
 }
 
 func (e *Exporter) newChannel(s *filter.Selection, log *jetstream.Log, pub *jetstream.Publisher) (*channel, error) {
-	path := filepath.Join(e.cfg.DataDir, "index-"+s.Name()+".db")
-	x, cp, err := openIndex(path)
+	x, cp, err := openIndex(e.indexPath(s))
 	if err != nil {
 		return nil, fault.New(fault.General, "check that the data directory is writable and has space", "open the index of channel %s: %w", s.Name(), err)
+	}
+	sp := e.spools[s.Name()]
+	if err := sp.open(); err != nil {
+		sp.trouble(err)
 	}
 	c := &channel{
 		name:      s.Name(),
 		selection: s,
-		source:    e.open(s),
+		source:    spooledSource{Source: e.open(s), spool: sp},
+		spool:     sp,
 		log:       log,
 		logger:    e.logger,
 		heartbeat: e.cfg.Heartbeat,
@@ -305,14 +336,19 @@ func (e *Exporter) Status() status.Exporter {
 		Interval: e.cfg.Heartbeat.Seconds(),
 	}
 	for _, sel := range e.cfg.Selections {
+		report := status.Channel{Name: sel.Name()}
 		c, ok := channels[sel.Name()]
-		if !ok {
+		if ok {
+			c.mu.Lock()
+			report = c.report
+			c.mu.Unlock()
+		}
+		report.Spool = e.spools[sel.Name()].status()
+		if !ok && report.Spool == nil {
 			continue
 		}
-		c.mu.Lock()
-		s.Channels = append(s.Channels, c.report)
-		s.SourceRevision = max(s.SourceRevision, c.report.Revision)
-		c.mu.Unlock()
+		s.Channels = append(s.Channels, report)
+		s.SourceRevision = max(s.SourceRevision, report.Revision)
 	}
 	return s
 }

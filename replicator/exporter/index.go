@@ -266,6 +266,17 @@ func (x *index) commit(cp checkpoint) error {
 	return err
 }
 
+// rollback forgets what was not committed.
+func (x *index) rollback() error {
+	err := x.tx.Rollback()
+	x.tx = nil
+	if err != nil {
+		return fmt.Errorf("roll the index back: %w", err)
+	}
+	_, err = x.begin()
+	return err
+}
+
 // close forgets what was not committed and closes the file.
 func (x *index) close() error {
 	var err error

@@ -47,7 +47,7 @@ func (c *channel) recover(ctx context.Context) error {
 // tells.
 func (c *channel) resume(ctx context.Context) error {
 	var back *source.WentBack
-	err := c.sameHistory(ctx)
+	err := c.believe(ctx)
 	if errors.As(err, &back) {
 		return c.newLineage(ctx, back.Error())
 	}
@@ -92,6 +92,9 @@ func (c *channel) rebuild(ctx context.Context, reason string) error {
 		return err
 	}
 	c.stopWatching()
+	if err := c.spool.drop(0, reason); err != nil {
+		return err
+	}
 	c.startWatching(ctx, from+1)
 	upto := from
 	for _, r := range c.selection.SourceRanges() {
@@ -175,6 +178,9 @@ func (c *channel) compare(ctx context.Context) error {
 		return fmt.Errorf("read the source's revision: %w", err)
 	}
 	c.stopWatching()
+	if err := c.spool.drop(c.processed, "the index is compared with the source instead"); err != nil {
+		return err
+	}
 	c.startWatching(ctx, from+1)
 	c.doubt = doubt{} // what the listing does not show is deleted here
 	g := gathering{channel: c}

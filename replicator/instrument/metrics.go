@@ -98,7 +98,18 @@ func Exporter(report func() status.Exporter) prometheus.Collector {
 	each := func(kind prometheus.ValueType, name, help string, value func(status.Channel) float64) metric[status.Exporter] {
 		return define(kind, "channel_"+name, help, []string{"source", "channel"}, func(e status.Exporter, emit emit) {
 			for _, c := range e.Channels {
-				emit(value(c), e.Source, c.Name)
+				if c.Revision != 0 || c.Spool == nil { // between terms only the spool is known
+					emit(value(c), e.Source, c.Name)
+				}
+			}
+		})
+	}
+	spool := func(name, help string, value func(status.Spool) float64) metric[status.Exporter] {
+		return define(prometheus.GaugeValue, "spool_"+name, help, []string{"source", "channel"}, func(e status.Exporter, emit emit) {
+			for _, c := range e.Channels {
+				if c.Spool != nil {
+					emit(value(*c.Spool), e.Source, c.Name)
+				}
 			}
 		})
 	}
@@ -109,6 +120,10 @@ func Exporter(report func() status.Exporter) prometheus.Collector {
 		each(gauge, "revision", "Newest source revision that was published.", func(c status.Channel) float64 { return float64(c.Revision) }),
 		each(gauge, "keys", "Keys in the channel.", func(c status.Channel) float64 { return float64(c.Keys) }),
 		each(gauge, "bytes", "Key and value bytes in the channel.", func(c status.Channel) float64 { return float64(c.Bytes) }),
+		spool("bytes", "Bytes of source history kept while the hub is away.", func(s status.Spool) float64 { return float64(s.Bytes) }),
+		spool("revision", "Newest source revision in the spool, 0 when it is empty.", func(s status.Spool) float64 { return float64(s.Revision) }),
+		spool("revisions", "Source revisions with changes in the spool.", func(s status.Spool) float64 { return float64(s.Revisions) }),
+		spool("full", "1 when the newest spool was dropped because it was full.", func(s status.Spool) float64 { return boolean(s.Full) }),
 		each(counter, "resets_total", "Times the channel started over and edges had to compare.", func(c status.Channel) float64 { return float64(c.Resets) }),
 	}}
 }

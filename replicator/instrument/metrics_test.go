@@ -75,6 +75,27 @@ func TestEdgeMetricsSayWhatWaitsForSomebody(t *testing.T) {
 	}
 }
 
+func TestSpoolMetricsSayWhatTheStatusSays(t *testing.T) {
+	got := scrape(t, Exporter(func() status.Exporter {
+		return status.Exporter{Source: "cloud", Role: "standby", Channels: []status.Channel{{
+			Name: "flags", Spool: &status.Spool{Bytes: 5, Revision: 6, Revisions: 7, Full: true},
+		}}}
+	}))
+	for name, want := range map[string]float64{
+		"syncer_spool_bytes":     5,
+		"syncer_spool_revision":  6,
+		"syncer_spool_revisions": 7,
+		"syncer_spool_full":      1,
+	} {
+		if v, ok := got[name]; !ok || v != want {
+			t.Errorf("%s is %v (there: %v), want %v", name, v, ok, want)
+		}
+	}
+	if v, ok := got["syncer_channel_revision"]; ok {
+		t.Errorf("a channel that is not exported is said to be at revision %v", v)
+	}
+}
+
 func TestExporterMetricsSayWhatTheStatusSays(t *testing.T) {
 	got := scrape(t, Exporter(func() status.Exporter {
 		return status.Exporter{Source: "cloud", Role: "active", Channels: []status.Channel{{Name: "flags", Revision: 9, Keys: 3, Resets: 2}}}

@@ -143,4 +143,18 @@ type Channel struct {
 	Resets   int64          `json:"resets"`
 	Pages    int64          `json:"pages"` // digest pages published in this term
 	Reason   string         `json:"reason,omitempty"`
+	Spool    *Spool         `json:"spool,omitempty"`
+}
+
+// Spool is the history of a channel that an exporter keeps while the hub is
+// away.
+type Spool struct {
+	Bytes     int64  `json:"bytes"`
+	MaxBytes  int64  `json:"maxBytes"`
+	Revision  int64  `json:"revision"`  // newest one that is spooled, 0 when the spool is empty
+	Revisions uint64 `json:"revisions"` // that changed a selected key
+	// Full: the newest spool was dropped because it reached MaxBytes.
+	Full bool `json:"full,omitempty"`
+	// Reason is why the newest spool was dropped, or why nothing is spooled.
+	Reason string `json:"reason,omitempty"`
 }
