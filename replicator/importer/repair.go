@@ -12,6 +12,7 @@ import (
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/digest"
 	"github.com/syncer-io/syncer/replicator/etcd/target"
+	"github.com/syncer-io/syncer/replicator/failpoint"
 	"github.com/syncer-io/syncer/replicator/fault"
 	"github.com/syncer-io/syncer/replicator/jetstream"
 )
@@ -116,7 +117,10 @@ func (r *repair) advance(ctx context.Context, a *applier) error {
 func (r *repair) send(ctx context.Context, req jetstream.Request) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	return r.ask(ctx, req)
+	failpoint.Hit(failpoint.RequestBefore)
+	err := r.ask(ctx, req)
+	failpoint.Hit(failpoint.RequestAfter)
+	return err
 }
 
 // passing lets errors through that the session has to deal with.
@@ -144,6 +148,7 @@ func (a *applier) page(ctx context.Context, f taken, page []change.PageRange) er
 	if err := a.barrier(); err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.PageCompareBefore)
 	a.table = nil // makes room for the new one
 	var diffs []digest.Difference
 	err := a.patiently(ctx, func() error {
@@ -165,6 +170,7 @@ func (a *applier) page(ctx context.Context, f taken, page []change.PageRange) er
 	if err != nil {
 		return fmt.Errorf("compare with the digest page: %w", err)
 	}
+	failpoint.Hit(failpoint.PageCompareAfter)
 	r.compared, r.still = true, 0
 	r.left = digest.Coalesce(diffs, chunkBytes)
 	a.im.logger.Info("compared with the source", "revision", f.Last, "ranges", len(page), "different", len(diffs), "reason", r.reason)
@@ -196,6 +202,7 @@ func (a *applier) chunk(ctx context.Context, f taken, c change.Chunk) error {
 }
 
 func (a *applier) replace(ctx context.Context, c change.Chunk) error {
+	failpoint.Hit(failpoint.ChunkReplaceBefore)
 	err := a.promptly(ctx, func() error {
 		done, err := a.target.Replace(ctx, target.Chunk{Range: c.Range, Want: c.KVs})
 		for _, kv := range done.Put {
@@ -210,5 +217,6 @@ func (a *applier) replace(ctx context.Context, c change.Chunk) error {
 		a.im.stale.Store(true)
 		return fmt.Errorf("replace %v: %w", c.Range, err)
 	}
+	failpoint.Hit(failpoint.ChunkReplaceAfter)
 	return nil
 }
