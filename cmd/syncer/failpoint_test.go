@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -29,7 +30,7 @@ type trap struct {
 	most  int // hits that the scene surely brings
 }
 
-// traps say for every failpoint how a process is brought to it.
+// traps say how a daemon is brought to each of its failpoints.
 var traps = map[failpoint.Name]trap{
 	failpoint.InstanceBefore:          {firstCopy, 1},
 	failpoint.InstanceAfter:           {firstCopy, 1},
@@ -39,8 +40,8 @@ var traps = map[failpoint.Name]trap{
 	failpoint.WatchIndexed:            {underWay, 9},
 	failpoint.IndexCommitBefore:       {underWay, 3},
 	failpoint.IndexCommitAfter:        {underWay, 3},
-	failpoint.ResetPublishBefore:      {firstCopy, 1},
-	failpoint.ResetPublishAfter:       {firstCopy, 1},
+	failpoint.ResetPublishBefore:      {startedOver, 1},
+	failpoint.ResetPublishAfter:       {startedOver, 1},
 	failpoint.DifferencePublishBefore: {compacted, 1},
 	failpoint.DifferencePublishAfter:  {compacted, 1},
 	failpoint.HeartbeatBefore:         {underWay, 3},
@@ -96,23 +97,30 @@ var traps = map[failpoint.Name]trap{
 	failpoint.WalRenameBefore:    {firstCopy, 1},
 	failpoint.WalRenameAfter:     {firstCopy, 1},
 	failpoint.WalNameSynced:      {firstCopy, 1},
-
-	failpoint.KeyBefore:    {joining, 1},
-	failpoint.KeyAfter:     {joining, 1},
-	failpoint.GrantBefore:  {joining, 1},
-	failpoint.GrantAfter:   {joining, 1},
-	failpoint.ConfigBefore: {joining, 1},
-	failpoint.ConfigAfter:  {joining, 1},
 }
 
 func TestEveryFailpointHasATrap(t *testing.T) {
 	for _, name := range failpoint.All {
-		if traps[name].scene == nil {
-			t.Errorf("nothing brings a process to %s", name)
+		if (traps[name].scene == nil) != joins(name) {
+			t.Errorf("%s: %d hits of a daemon, hit by join: %v", name, traps[name].most, joins(name))
 		}
 	}
-	if len(traps) != len(failpoint.All) {
-		t.Errorf("%d traps for %d failpoints", len(traps), len(failpoint.All))
+}
+
+// What people run does not obey the variable.
+func TestOnlyTheTagBringsFailpoints(t *testing.T) {
+	for want, built := range map[bool]func() (string, error){false: builtBinary, true: armedBinary} {
+		path, err := built()
+		if err != nil {
+			t.Fatal(err)
+		}
+		code, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := bytes.Contains(code, []byte(failpoint.Variable)); got != want {
+			t.Errorf("%s knows %s: %v, want %v", path, failpoint.Variable, got, want)
+		}
 	}
 }
 
@@ -129,31 +137,38 @@ func TestFailpoints(t *testing.T) {
 	}
 }
 
-// diesAt kills a process at a failpoint, starts it again, and holds everything
-// that was recorded against the guarantees.
+// diesAt kills a process at a failpoint, kills the one that comes after it while
+// it recovers, and holds everything that was recorded against the guarantees.
 func diesAt(t *testing.T, name failpoint.Name) {
 	t.Helper()
-	died := false
-	r := newRigOf(t, parts{
-		binary: armedBinary,
-		source: testbed.EtcdConfig{Fast: true, MaxRequestBytes: 8 << 20},
-		target: testbed.EtcdConfig{Fast: true},
-		join: func(r *rig, command []string) {
-			if hitBy(name) == "pairing" || hitBy(name) == "syncer" {
-				r.joinsAgain(command, name)
-				died = true
-			}
-			r.joins(command)
-		},
-	})
-	at := 1 + r.random.IntN(traps[name].most)
-	p, stop := traps[name].scene(r, r.victim(name), fmt.Sprintf("%s:%d", name, at))
-	if !died {
-		r.dies(p, name)
+	etcd := testbed.EtcdConfig{Fast: true}
+	p := parts{binary: armedBinary, source: etcd, target: etcd, join: (*rig).joins}
+	p.source.MaxRequestBytes = 8 << 20 // for what does not fit the target
+	if joins(name) {
+		p.join = func(r *rig, command []string) { r.joinsAgain(command, name) }
+	}
+	r := newRigOf(t, p)
+	var stop func()
+	if joins(name) {
+		r.start()
+		stop = r.load(usual)
+	} else {
+		stop = r.diesIn(traps[name], name)
 	}
 	r.truth.moves()
 	stop()
 	r.settle()
+}
+
+// diesIn kills a daemon twice: at its failpoint, and soon after that.
+func (r *rig) diesIn(trap trap, name failpoint.Name) (stop func()) {
+	r.t.Helper()
+	victim := r.victim(name)
+	p, stop := trap.scene(r, victim, fmt.Sprintf("%s:%d", name, 1+r.random.IntN(trap.most)))
+	r.dies(p, name)
+	victim.halt()
+	r.dies(victim.startAt(r.t, fmt.Sprintf("any:%d", 1+r.random.IntN(30))), "")
+	return stop
 }
 
 // hitBy is the package that hits a failpoint.
@@ -161,6 +176,9 @@ func hitBy(name failpoint.Name) string {
 	first, _, _ := strings.Cut(string(name), ".")
 	return first
 }
+
+// joins says whether syncer join comes to a failpoint, and no daemon.
+func joins(name failpoint.Name) bool { return hitBy(name) == "pairing" || hitBy(name) == "syncer" }
 
 // victim is the daemon that comes to a failpoint.
 func (r *rig) victim(name failpoint.Name) *daemon {
@@ -221,18 +239,21 @@ func compacted(r *rig, victim *daemon, plan string) (*testbed.Process, func()) {
 	return p, r.load(usual)
 }
 
-// startedOver has the exporter forget what the channel holds.
+// startedOver has the exporter forget what the channel holds, after changes
+// that it has not published.
 func startedOver(r *rig, victim *daemon, plan string) (*testbed.Process, func()) {
 	r.start()
 	stop := r.load(usual)
 	r.truth.moves()
 	r.importer.halt()
 	r.exporter.halt()
+	r.burst(workload.Load{Ops: 50})
 	if err := os.Remove(r.path("exporter", "index-flags.db")); err != nil {
 		r.t.Fatal(err)
 	}
 	p := victim.startAt(r.t, plan)
 	r.exporter.start()
+	r.importer.start()
 	return p, stop
 }
 
@@ -262,12 +283,6 @@ func (r *rig) noise(size int) string {
 	return string(b)
 }
 
-// joining goes on with an edge whose join was killed before.
-func joining(r *rig, _ *daemon, _ string) (*testbed.Process, func()) {
-	r.start()
-	return nil, r.load(usual)
-}
-
 // joinsAgain kills the command with which the edge joins; the same command then
 // goes on where it stopped.
 func (r *rig) joinsAgain(command []string, name failpoint.Name) {
@@ -279,4 +294,5 @@ func (r *rig) joinsAgain(command []string, name failpoint.Name) {
 		r.t.Fatal(err)
 	}
 	r.dies(p, name)
+	r.joins(command)
 }
