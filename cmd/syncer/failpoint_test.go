@@ -158,6 +158,7 @@ func diesAt(t *testing.T, name failpoint.Name) {
 	r.truth.moves()
 	stop()
 	r.settle()
+	r.claims.nothingSkipped()
 }
 
 // diesIn kills a daemon twice: at its failpoint, and soon after that.

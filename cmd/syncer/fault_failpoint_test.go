@@ -17,9 +17,9 @@ func TestFaultFailpoints(t *testing.T) {
 	}
 }
 
-// TestFaultFailpointsAtRandom has both sides die again and again, each after a
+// TestFaultRandomFailpoints has both sides die again and again, each after a
 // random number of moments: often while it starts, sometimes after it got far.
-func TestFaultFailpointsAtRandom(t *testing.T) {
+func TestFaultRandomFailpoints(t *testing.T) {
 	etcd := testbed.EtcdConfig{Fast: true}
 	r := newRigOf(t, parts{binary: armedBinary, source: etcd, target: etcd, join: (*rig).joins})
 	r.fill(2000, 1<<10)
@@ -38,4 +38,5 @@ func TestFaultFailpointsAtRandom(t *testing.T) {
 	r.truth.moves()
 	stop()
 	r.settle()
+	r.claims.nothingSkipped()
 }
