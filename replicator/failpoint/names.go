@@ -101,7 +101,7 @@ const (
 	RestartAfter Name = "importer.restart.after"
 	// A page or ranges are about to be asked for.
 	RequestBefore Name = "importer.request.before"
-	// A page or ranges are asked for.
+	// A page or ranges are asked for, or the question failed.
 	RequestAfter Name = "importer.request.after"
 	// A digest page is here.
 	PageCompareBefore Name = "importer.page-compare.before"
