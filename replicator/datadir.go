@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/syncer-io/syncer/replicator/failpoint"
 	"github.com/syncer-io/syncer/replicator/fault"
 )
 
@@ -63,9 +64,11 @@ func (d *DataDir) Instance() (string, error) {
 	if err := os.WriteFile(path+".new", []byte(name+"\n"), 0o600); err != nil {
 		return "", dirError(d.Path, err)
 	}
+	failpoint.Hit(failpoint.InstanceBefore)
 	if err := os.Rename(path+".new", path); err != nil {
 		return "", dirError(d.Path, err)
 	}
+	failpoint.Hit(failpoint.InstanceAfter)
 	return name, nil
 }
 

@@ -21,16 +21,18 @@ const (
 // The arrows: cmd → replicator → {filter, conflict, wal} → replicator/change and
 // replicator/fault. Folders are relative to the module; a rule covers what lies
 // below its folder, and the longest matching rule counts. Tests follow the
-// arrows too.
+// arrows too. The log may name its failpoints: without their build tag that
+// leaves nothing of the import.
 var mayImport = map[string][]string{
-	"cmd":               {"cmd", "replicator", "filter", "conflict", "wal"},
-	"replicator":        {"replicator", "filter", "conflict", "wal"},
-	"replicator/change": {"replicator/change"},
-	"replicator/fault":  {"replicator/fault"},
-	"filter":            {"filter", "replicator/change", "replicator/fault"},
-	"filter/object":     {"filter/object"},
-	"conflict":          {"conflict", "replicator/change", "replicator/fault"},
-	"wal":               {"wal"},
+	"cmd":                  {"cmd", "replicator", "filter", "conflict", "wal"},
+	"replicator":           {"replicator", "filter", "conflict", "wal"},
+	"replicator/change":    {"replicator/change"},
+	"replicator/fault":     {"replicator/fault"},
+	"replicator/failpoint": {"replicator/failpoint"},
+	"filter":               {"filter", "replicator/change", "replicator/fault"},
+	"filter/object":        {"filter/object"},
+	"conflict":             {"conflict", "replicator/change", "replicator/fault"},
+	"wal":                  {"wal", "replicator/failpoint"},
 }
 
 // Who may use the testbed outside of tests: it brings a whole etcd server.

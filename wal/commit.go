@@ -6,6 +6,8 @@ import (
 
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/syncer-io/syncer/replicator/failpoint"
 )
 
 // committer is what only the committing goroutine touches.
@@ -110,7 +112,12 @@ func update(db *bbolt.DB, fn func(*bbolt.Tx) error) error {
 	if err := fn(tx); err != nil {
 		return err
 	}
-	return tx.Commit()
+	failpoint.Hit(failpoint.WalCommitBefore)
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	failpoint.Hit(failpoint.WalCommitAfter)
+	return nil
 }
 
 // settle makes a commit's outcome visible: first to readers, then to those who

@@ -9,6 +9,8 @@ import (
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 	"golang.org/x/sys/unix"
+
+	"github.com/syncer-io/syncer/replicator/failpoint"
 )
 
 func newPath(path string) string { return path + ".new" }
@@ -76,9 +78,11 @@ func discard(db *bbolt.DB, path string) error {
 // publish renames the finished file over path. The name is durable only after
 // syncDir.
 func publish(path string) error {
+	failpoint.Hit(failpoint.WalRenameBefore)
 	if err := os.Rename(newPath(path), path); err != nil {
 		return fmt.Errorf("publish: %w", err)
 	}
+	failpoint.Hit(failpoint.WalRenameAfter)
 	return nil
 }
 
@@ -90,6 +94,7 @@ func syncDir(path string) error {
 	if err := dir.Sync(); err != nil {
 		return errors.Join(fmt.Errorf("sync directory: %w", err), dir.Close())
 	}
+	failpoint.Hit(failpoint.WalNameSynced)
 	return dir.Close()
 }
 

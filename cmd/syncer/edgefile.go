@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/syncer-io/syncer/replicator/config"
+	"github.com/syncer-io/syncer/replicator/failpoint"
 	"github.com/syncer-io/syncer/replicator/fault"
 )
 
@@ -57,9 +58,11 @@ func (f edgeFile) write(i *config.Importer) error {
 	if err != nil {
 		return f.failed(err)
 	}
+	failpoint.Hit(failpoint.ConfigBefore)
 	if err := os.Rename(temporary, f.path); err != nil {
 		return f.failed(err)
 	}
+	failpoint.Hit(failpoint.ConfigAfter)
 	return f.failed(syncDir(filepath.Dir(f.path)))
 }
 

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/syncer-io/syncer/replicator/failpoint"
 	"github.com/syncer-io/syncer/replicator/testbed"
 )
 
@@ -64,6 +65,24 @@ func (d *daemon) start() {
 	if d.launch() {
 		d.watching.Go(d.keep)
 	}
+}
+
+// startAt starts a stopped daemon that kills itself at a failpoint, and is then
+// started again without one.
+func (d *daemon) startAt(t *testing.T, plan string) *testbed.Process {
+	t.Helper()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	armed := d.config
+	armed.Env = []string{failpoint.Variable + "=" + plan}
+	p, err := testbed.StartProcess(armed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.process, d.victim, d.wanted = p, p, true
+	d.starts++
+	d.watching.Go(d.keep)
+	return p
 }
 
 func (d *daemon) launch() bool {

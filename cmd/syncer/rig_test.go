@@ -23,20 +23,24 @@ import (
 // The etcds of a rig are this test binary started again.
 func init() { testbed.Main() }
 
-// builtBinary builds syncer once for all tests, beside the test binary: the go
-// command removes both when the tests have ended.
-var builtBinary = sync.OnceValues(func() (string, error) {
+// builtBinary builds syncer once for all tests.
+var builtBinary = sync.OnceValues(func() (string, error) { return build("syncer-under-test") })
+
+// build builds syncer beside the test binary: the go command removes both when
+// the tests have ended.
+func build(name string, flags ...string) (string, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(filepath.Dir(self), "syncer-under-test")
-	out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput()
+	path := filepath.Join(filepath.Dir(self), name)
+	args := append([]string{"build", "-o", path}, flags...)
+	out, err := exec.Command("go", append(args, ".")...).CombinedOutput()
 	if err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
+		return "", fmt.Errorf("go %v: %w\n%s", args, err, out)
 	}
 	return path, nil
-})
+}
 
 // rig is a whole installation of real processes: two etcds, a hub, an exporter
 // and an importer, with a link between the edge and the hub.
@@ -84,7 +88,20 @@ var prefixes = []string{"/flags/", "/flags/private/", "/apps/", "/other/"}
 // durable makes the etcds survive a SIGKILL.
 func newRig(t *testing.T, durable bool) *rig {
 	t.Helper()
-	binary, err := builtBinary()
+	etcd := testbed.EtcdConfig{Fast: !durable}
+	return newRigOf(t, parts{binary: builtBinary, source: etcd, target: etcd, join: (*rig).joins})
+}
+
+// parts are what a rig is made of.
+type parts struct {
+	binary         func() (string, error)
+	source, target testbed.EtcdConfig
+	join           func(r *rig, command []string)
+}
+
+func newRigOf(t *testing.T, p parts) *rig {
+	t.Helper()
+	binary, err := p.binary()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,8 +110,8 @@ func newRig(t *testing.T, durable bool) *rig {
 		t.Fatal(err)
 	}
 	r.random = rand.New(rand.NewPCG(r.seed, 1))
-	r.source = testbed.NewEtcdProcess(t, testbed.EtcdConfig{Fast: !durable})
-	r.target = testbed.NewEtcdProcess(t, testbed.EtcdConfig{Fast: !durable})
+	r.source = testbed.NewEtcdProcess(t, p.source)
+	r.target = testbed.NewEtcdProcess(t, p.target)
 	if r.address, err = testbed.FreeAddress(); err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +119,7 @@ func newRig(t *testing.T, durable bool) *rig {
 	r.hub = newDaemon(t, "the hub", binary, "hub", "--data-dir", r.path("hub"), "--listen", r.address)
 	r.exporter = newDaemon(t, "the exporter", binary, "export", "-c", r.path("cloud.yaml"))
 	r.importer = newDaemon(t, "the importer", binary, "import", "-c", r.path("edge", "edge.yaml"))
-	r.configure()
+	p.join(r, r.configure())
 	r.truth = r.record()
 	return r
 }
@@ -118,9 +135,9 @@ func (r *rig) write(name, text string) {
 	}
 }
 
-// configure starts the hub and pairs and joins the edge, all by the command
-// line.
-func (r *rig) configure() {
+// configure starts the hub and makes the pair, by the command line. It gives
+// the command with which the edge joins.
+func (r *rig) configure() (join []string) {
 	r.t.Helper()
 	r.hub.start()
 	r.hub.says(r.t, 0, "The hub listens on")
@@ -139,7 +156,12 @@ heartbeat: 500ms
 	if err := json.Unmarshal(out, &offer); err != nil {
 		r.t.Fatalf("pair create printed %q: %v", out, err)
 	}
-	r.must("join", "nats://"+r.link.Address(), "--token", offer.Token, "--target-etcd", r.target.Endpoint(), "--data-dir", r.path("edge"))
+	return []string{"join", "nats://" + r.link.Address(), "--token", offer.Token, "--target-etcd", r.target.Endpoint(), "--data-dir", r.path("edge")}
+}
+
+func (r *rig) joins(command []string) {
+	r.t.Helper()
+	r.must(command...)
 }
 
 // result is how a command ended.

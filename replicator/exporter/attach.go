@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/syncer-io/syncer/replicator/change"
+	"github.com/syncer-io/syncer/replicator/failpoint"
 	"github.com/syncer-io/syncer/replicator/jetstream"
 )
 
@@ -43,9 +44,11 @@ func (c *channel) attach(ctx context.Context, edge string, req *jetstream.Attach
 		reply.Reason = reason
 		start = shown.seq + 1
 	}
+	failpoint.Hit(failpoint.ConsumerSetBefore)
 	if err := c.log.SetConsumer(ctx, edge, c.name, start); err != nil {
 		return nil, err
 	}
+	failpoint.Hit(failpoint.ConsumerSetAfter)
 	c.logger.Info("edge attached", "edge", edge, "channel", c.name, "action", reply.Action,
 		"position", req.Head.Position.String(), "sequence", start, "reason", reason)
 	return reply, nil

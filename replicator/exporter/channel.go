@@ -13,6 +13,7 @@ import (
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/digest"
 	"github.com/syncer-io/syncer/replicator/etcd/source"
+	"github.com/syncer-io/syncer/replicator/failpoint"
 	"github.com/syncer-io/syncer/replicator/jetstream"
 	"github.com/syncer-io/syncer/replicator/status"
 )
@@ -252,6 +253,7 @@ func (c *channel) flushWhenIdle(ctx context.Context) (<-chan struct{}, error) {
 
 // process takes a batch of the watch into the index and the open frame.
 func (c *channel) process(ctx context.Context, b source.Batch) error {
+	failpoint.Hit(failpoint.WatchTaken)
 	if n := c.source.Breaks(); n != c.breaks {
 		if err := c.sameHistory(ctx); err != nil {
 			return err
@@ -285,6 +287,7 @@ func (c *channel) process(ctx context.Context, b source.Batch) error {
 	}
 	c.processed = max(c.processed, b.Resolved)
 	c.newest = max(c.newest, c.processed)
+	failpoint.Hit(failpoint.WatchIndexed)
 	if err := c.settleDoubt(); err != nil {
 		return err
 	}
@@ -332,9 +335,11 @@ func (c *channel) beat(ctx context.Context) error {
 	if err := c.chain.flush(ctx); err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.HeartbeatBefore)
 	if err := c.chain.state(ctx, change.KindHeartbeat, c.at(), c.state("")); err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.HeartbeatAfter)
 	c.show()
 	if time.Since(c.committed) >= commitEvery {
 		return c.commit(ctx)

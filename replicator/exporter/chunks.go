@@ -9,6 +9,7 @@ import (
 	"github.com/syncer-io/syncer/filter"
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/digest"
+	"github.com/syncer-io/syncer/replicator/failpoint"
 )
 
 const (
@@ -99,7 +100,9 @@ func (q *chunks) start(ctx context.Context, src Source, selection *filter.Select
 		q.queued -= len(r.prints)
 		q.running[r] = struct{}{}
 		go func() {
+			failpoint.Hit(failpoint.ChunkReadBefore)
 			r.kvs, r.low, r.rev, r.err = readChunk(ctx, src, selection, r.r)
+			failpoint.Hit(failpoint.ChunkReadAfter)
 			q.results <- r // has room for every read that runs
 		}()
 	}
@@ -207,9 +210,11 @@ func (c *channel) publishChunk(ctx context.Context, r *chunkRead) error {
 	if len(raw) > change.MaxBody {
 		return fmt.Errorf("chunk %v holds %d bytes, at most %d fit a frame", r.r, len(raw), change.MaxBody)
 	}
+	failpoint.Hit(failpoint.ChunkPublishBefore)
 	if err := c.chain.reply(ctx, change.KindChunk, r.edge, r.request, c.at(), raw); err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.ChunkPublishAfter)
 	if len(c.chunks.queue)+len(c.chunks.running)+len(c.chunks.waiting) > 0 {
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/syncer-io/syncer/replicator/change"
+	"github.com/syncer-io/syncer/replicator/failpoint"
 	"github.com/syncer-io/syncer/replicator/jetstream"
 )
 
@@ -121,6 +122,9 @@ func (c *chain) publish(ctx context.Context, subject string, f change.Frame, raw
 		f.Body = body[int(f.Part)*partBytes : min(len(body), int(f.Part+1)*partBytes)]
 		if err := c.send(ctx, subject, f); err != nil {
 			return fmt.Errorf("publish %v of channel %s at revision %d: %w", f.Kind, c.channel, f.Last, err)
+		}
+		if f.Part != f.Parts-1 {
+			failpoint.Hit(failpoint.PartSent)
 		}
 	}
 	return nil

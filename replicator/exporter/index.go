@@ -15,6 +15,7 @@ import (
 
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/digest"
+	"github.com/syncer-io/syncer/replicator/failpoint"
 )
 
 const indexFormat = 1
@@ -257,11 +258,13 @@ func (x *index) commit(cp checkpoint) error {
 	if err := x.tx.Bucket(bucketMeta).Put(keyState, raw); err != nil {
 		return fmt.Errorf("write the checkpoint: %w", err)
 	}
+	failpoint.Hit(failpoint.IndexCommitBefore)
 	err = x.tx.Commit()
 	x.tx = nil
 	if err != nil {
 		return fmt.Errorf("commit the index at %v: %w", cp.Head.Position, err)
 	}
+	failpoint.Hit(failpoint.IndexCommitAfter)
 	_, err = x.begin()
 	return err
 }

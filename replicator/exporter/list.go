@@ -10,16 +10,19 @@ import (
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/digest"
 	"github.com/syncer-io/syncer/replicator/etcd/source"
+	"github.com/syncer-io/syncer/replicator/failpoint"
 )
 
 // recover finds the channel's place: the newest frame that the hub holds, or
 // the newest one that this exporter knows to have been acknowledged when the
 // hub has lost it, and an index to go on with.
 func (c *channel) recover(ctx context.Context) error {
+	failpoint.Hit(failpoint.TailReadBefore)
 	tail, err := c.tail(ctx)
 	if err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.TailReadAfter)
 	current, err := c.source.Current(ctx)
 	if err != nil {
 		return fmt.Errorf("read the source's revision: %w", err)
@@ -113,9 +116,11 @@ func (c *channel) rebuild(ctx context.Context, reason string) error {
 	c.report.Resets++
 	c.report.Reason = reason
 	c.mu.Unlock()
+	failpoint.Hit(failpoint.ResetPublishBefore)
 	if err := c.chain.state(ctx, change.KindReset, c.at(), c.state(reason)); err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.ResetPublishAfter)
 	return c.commit(ctx)
 }
 
@@ -327,6 +332,11 @@ func (g *gathering) publish(ctx context.Context, rev int64, partial bool) error 
 	slices.SortFunc(s.Changes, func(a, b change.Change) int { return bytes.Compare(a.Key, b.Key) })
 	clear(g.changes)
 	g.size = 0
+	failpoint.Hit(failpoint.DifferencePublishBefore)
 	g.channel.chain.add(s)
-	return g.channel.chain.flush(ctx)
+	if err := g.channel.chain.flush(ctx); err != nil {
+		return err
+	}
+	failpoint.Hit(failpoint.DifferencePublishAfter)
+	return nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/digest"
+	"github.com/syncer-io/syncer/replicator/failpoint"
 )
 
 const (
@@ -96,9 +97,11 @@ func (c *channel) publishPages(ctx context.Context) error {
 }
 
 func (c *channel) sendPage(send func() error) error {
+	failpoint.Hit(failpoint.PagePublishBefore)
 	if err := send(); err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.PagePublishAfter)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.report.Pages++

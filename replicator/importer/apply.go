@@ -10,6 +10,7 @@ import (
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/digest"
 	"github.com/syncer-io/syncer/replicator/etcd/target"
+	"github.com/syncer-io/syncer/replicator/failpoint"
 	"github.com/syncer-io/syncer/wal"
 )
 
@@ -187,7 +188,9 @@ func (a *applier) settle(ctx context.Context) error {
 		}
 		done = min(done, a.keep)
 	}
+	failpoint.Hit(failpoint.TruncateBefore)
 	err := a.im.inbox.TruncateBelow(done)
+	failpoint.Hit(failpoint.TruncateAfter)
 	a.im.view.applied(a.position, a.sent, a.next)
 	return err
 }
@@ -469,6 +472,9 @@ func (a *applier) tear(ctx context.Context, s change.Changeset, last bool) error
 		if err := a.commit(ctx, part, cursor); err != nil {
 			return err
 		}
+		if cursor.Torn != 0 {
+			failpoint.Hit(failpoint.TornBetween)
+		}
 	}
 	return nil
 }
@@ -497,6 +503,7 @@ func (a *applier) commit(ctx context.Context, changes []change.Change, cursor ta
 		}
 	}
 	var rev int64
+	failpoint.Hit(failpoint.CommitBefore)
 	err := a.promptly(ctx, func() (err error) {
 		rev, err = a.target.Commit(ctx, target.Tx{Changes: changes, Cursor: &cursor})
 		return err
@@ -504,6 +511,7 @@ func (a *applier) commit(ctx context.Context, changes []change.Change, cursor ta
 	if err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.CommitAfter)
 	a.modRev = rev
 	a.auditor.wrote(rev)
 	for _, c := range changes {

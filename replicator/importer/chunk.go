@@ -11,6 +11,7 @@ import (
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/digest"
 	"github.com/syncer-io/syncer/replicator/etcd/target"
+	"github.com/syncer-io/syncer/replicator/failpoint"
 )
 
 // chunk replaces one range by its content at the source. Several chunks are
@@ -82,6 +83,7 @@ func without(kvs []change.KV, keys map[string]struct{}) []change.KV {
 // replace writes one chunk. Values that the target refuses for ever are set
 // aside; the rest of the chunk is written.
 func (a *applier) replace(ctx context.Context, job target.Chunk) error {
+	failpoint.Hit(failpoint.ChunkReplaceBefore)
 	err := a.promptly(ctx, func() error {
 		done, err := a.target.Replace(ctx, job)
 		a.writes.took(a, done)
@@ -94,6 +96,7 @@ func (a *applier) replace(ctx context.Context, job target.Chunk) error {
 		a.im.stale.Store(true)
 		return fmt.Errorf("replace %v: %w", job.Range, err)
 	}
+	failpoint.Hit(failpoint.ChunkReplaceAfter)
 	return nil
 }
 

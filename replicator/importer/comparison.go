@@ -9,6 +9,7 @@ import (
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/command"
 	"github.com/syncer-io/syncer/replicator/digest"
+	"github.com/syncer-io/syncer/replicator/failpoint"
 	"github.com/syncer-io/syncer/replicator/fault"
 	"github.com/syncer-io/syncer/replicator/jetstream"
 )
@@ -160,7 +161,10 @@ func (c *comparison) askRanges(ctx context.Context, a *applier) error {
 func (c *comparison) send(ctx context.Context, req jetstream.Request) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	return c.ask(ctx, req)
+	failpoint.Hit(failpoint.RequestBefore)
+	err := c.ask(ctx, req)
+	failpoint.Hit(failpoint.RequestAfter)
+	return err
 }
 
 // answered takes a range off those that were asked for; ok is false when it is

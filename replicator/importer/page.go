@@ -6,6 +6,7 @@ import (
 
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/digest"
+	"github.com/syncer-io/syncer/replicator/failpoint"
 )
 
 // page compares the target with the channel's digest page at the page's
@@ -18,10 +19,12 @@ func (a *applier) page(ctx context.Context, f taken, page []change.PageRange) er
 	if err := a.flush(ctx); err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.PageCompareBefore)
 	diffs, equal, err := a.differences(ctx, page)
 	if err != nil {
 		return fmt.Errorf("compare with the digest page: %w", err)
 	}
+	failpoint.Hit(failpoint.PageCompareAfter)
 	c.compared, c.still = true, 0
 	c.left = digest.Coalesce(diffs, chunkBytes)
 	c.step = a.step(f.Last)

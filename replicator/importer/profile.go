@@ -11,6 +11,7 @@ import (
 
 	"github.com/syncer-io/syncer/filter"
 	"github.com/syncer-io/syncer/replicator/change"
+	"github.com/syncer-io/syncer/replicator/failpoint"
 	"github.com/syncer-io/syncer/replicator/jetstream"
 )
 
@@ -59,8 +60,10 @@ func (p profile) save(dir string) error {
 	if err := os.WriteFile(tmp, raw, 0o600); err != nil {
 		return fmt.Errorf("write the channel's profile: %w", err)
 	}
+	failpoint.Hit(failpoint.ProfileBefore)
 	if err := os.Rename(tmp, profilePath(dir)); err != nil {
 		return fmt.Errorf("write the channel's profile: %w", err)
 	}
+	failpoint.Hit(failpoint.ProfileAfter)
 	return nil
 }

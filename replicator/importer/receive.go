@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/syncer-io/syncer/replicator/change"
+	"github.com/syncer-io/syncer/replicator/failpoint"
 	"github.com/syncer-io/syncer/replicator/jetstream"
 	"github.com/syncer-io/syncer/wal"
 )
@@ -110,8 +111,10 @@ const silentBeats = 4
 // acknowledged meanwhile.
 func (s *session) keep(ctx context.Context, records [][]byte, last *jetstream.Delivery) error {
 	for len(records) > 0 {
+		failpoint.Hit(failpoint.AppendBefore)
 		_, err := s.im.inbox.Append(ctx, records...)
 		if err == nil {
+			failpoint.Hit(failpoint.AppendAfter)
 			s.im.view.trouble(partInbox, nil)
 			break
 		}
@@ -129,5 +132,9 @@ func (s *session) keep(ctx context.Context, records [][]byte, last *jetstream.De
 	if last == nil {
 		return nil
 	}
-	return last.Ack()
+	if err := last.Ack(); err != nil {
+		return err
+	}
+	failpoint.Hit(failpoint.Acknowledged)
+	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/syncer-io/syncer/replicator/change"
+	"github.com/syncer-io/syncer/replicator/failpoint"
 	"github.com/syncer-io/syncer/replicator/fault"
 	"github.com/syncer-io/syncer/replicator/jetstream"
 )
@@ -41,10 +42,12 @@ func (im *Importer) session(ctx context.Context) error {
 			head.Hash = change.Hash{} // which asks for a comparison
 		}
 	}
+	failpoint.Hit(failpoint.AttachBefore)
 	reply, err := im.attach(ctx, a, head, policy)
 	if err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.AttachAfter)
 	if now := profileOf(reply); a == nil || now.Policy != p.Policy || !sameRanges(now.Ranges, p.Ranges) || len(now.Rules) != len(p.Rules) || now.Heartbeat != p.Heartbeat {
 		p = now
 		if err := p.save(im.cfg.DataDir); err != nil {
@@ -223,9 +226,11 @@ func (im *Importer) restart(ctx context.Context, a *applier, reply *jetstream.At
 	if head.Lineage == a.cursor.Lineage && head.Revision < a.cursor.Revision {
 		return fmt.Errorf("the exporter stands at %v, behind this edge at %v: waiting for it", head.Position, a.cursor.Position())
 	}
+	failpoint.Hit(failpoint.RestartBefore)
 	if err := im.inbox.Reset(); err != nil {
 		return inboxTrouble(err)
 	}
+	failpoint.Hit(failpoint.RestartBetween)
 	a.parts, a.next = assembly{}, im.inbox.Next()
 	a.place = place{chain: head.Hash, seq: reply.Seq, behind: a.next}
 	a.seen, a.synced, a.position = head.Hash, true, head.Revision
@@ -238,6 +243,7 @@ func (im *Importer) restart(ctx context.Context, a *applier, reply *jetstream.At
 	if err := a.commit(ctx, nil, cursor); err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.RestartAfter)
 	im.view.resync(reply.Reason)
 	im.logger.Info("comparing with the source", "reason", reply.Reason, "position", head.Position.String())
 	return nil

@@ -8,6 +8,7 @@ import (
 
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/digest"
+	"github.com/syncer-io/syncer/replicator/failpoint"
 )
 
 // errPolicyChanged tells that the channel selects or maps something else than
@@ -53,9 +54,11 @@ func (a *applier) reset(ctx context.Context, f taken, s change.State) error {
 	cursor.Lineage, cursor.Revision = f.Lineage, f.Last
 	cursor.Consistent, cursor.Torn = false, 0
 	a.stand(&cursor)
+	failpoint.Hit(failpoint.ResetBefore)
 	if err := a.commit(ctx, nil, cursor); err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.ResetAfter)
 	a.im.view.resync("the exporter started over: " + s.Reason)
 	a.postpone()
 	return a.compare(ctx, f, s)
@@ -147,5 +150,10 @@ func (a *applier) setConsistent(ctx context.Context, consistent bool) error {
 		cursor.Revision = a.position
 	}
 	a.stand(&cursor)
-	return a.commit(ctx, nil, cursor)
+	failpoint.Hit(failpoint.ConsistentBefore)
+	if err := a.commit(ctx, nil, cursor); err != nil {
+		return err
+	}
+	failpoint.Hit(failpoint.ConsistentAfter)
+	return nil
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/syncer-io/syncer/replicator/failpoint"
 )
 
 // ErrChainBroken tells that a publish did not follow the message that the
@@ -88,6 +90,7 @@ func (p *Publisher) Publish(ctx context.Context, subject string, data []byte, st
 }
 
 func (p *Publisher) send(subject string, data []byte, stored func(uint64)) error {
+	failpoint.Hit(failpoint.PublishBefore)
 	future, err := p.log.js.PublishMsgAsync(&nats.Msg{Subject: subject, Data: data},
 		jetstream.WithExpectLastSequence(p.last),
 		jetstream.WithExpectStream(Stream(p.log.source)),
@@ -96,6 +99,7 @@ func (p *Publisher) send(subject string, data []byte, stored func(uint64)) error
 		p.err = fmt.Errorf("publish on %s: %w", subject, err)
 		return p.err
 	}
+	failpoint.Hit(failpoint.PublishAfter)
 	p.last++
 	p.count++
 	p.bytes += len(data)
@@ -171,10 +175,12 @@ func (p *Publisher) collect() {
 		case cause := <-m.future.Err():
 			err = fmt.Errorf("%w: %w", ErrChainBroken, cause)
 		}
+		failpoint.Hit(failpoint.AckBefore)
 		if err == nil && m.stored != nil {
 			m.stored(m.seq)
 		}
 		p.settle(m, err)
+		failpoint.Hit(failpoint.AckAfter)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 
+	"github.com/syncer-io/syncer/replicator/failpoint"
 	"github.com/syncer-io/syncer/replicator/fault"
 	"github.com/syncer-io/syncer/replicator/jetstream"
 	"github.com/syncer-io/syncer/replicator/jetstream/conn"
@@ -46,10 +47,12 @@ func Join(ctx context.Context, o JoinOptions) (Grant, error) {
 		return Grant{}, err
 	}
 	defer edge.Wipe()
+	failpoint.Hit(failpoint.GrantBefore)
 	grant, err := o.ask(ctx, token, edge)
 	if err != nil {
 		return Grant{}, err
 	}
+	failpoint.Hit(failpoint.GrantAfter)
 	if err := o.prove(ctx, grant, edge); err != nil {
 		return Grant{}, fmt.Errorf("the hub granted %s, but does not let it in: %w", grant.Name, err)
 	}

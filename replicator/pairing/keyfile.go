@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nkeys"
 
+	"github.com/syncer-io/syncer/replicator/failpoint"
 	"github.com/syncer-io/syncer/replicator/fault"
 )
 
@@ -107,9 +108,11 @@ func createKey(path string) error {
 	if err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.KeyBefore)
 	if err := os.Link(tmp.Name(), path); err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.KeyAfter)
 	return syncDir(dir)
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/syncer-io/syncer/replicator/change"
+	"github.com/syncer-io/syncer/replicator/failpoint"
 )
 
 // Chunk is the wanted content of a range: after Replace the range holds Want,
@@ -71,6 +72,7 @@ func (t *Target) Replace(ctx context.Context, c Chunk) (Replaced, error) {
 		if _, err := t.Commit(ctx, Tx{Changes: part}); err != nil {
 			return done, fmt.Errorf("apply the chunk %s: %w", c.Range, err)
 		}
+		failpoint.Hit(failpoint.ChunkPart)
 		done.take(&plan, part)
 	}
 	return done, nil

@@ -15,6 +15,7 @@ import (
 
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/etcd/dial"
+	"github.com/syncer-io/syncer/replicator/failpoint"
 )
 
 // TierEtcd is the full tier: a source revision is one target revision.
@@ -155,7 +156,9 @@ func (t *Target) Claim(ctx context.Context, owner string, mutate func(c Cursor, 
 			return Cursor{}, 0, fmt.Errorf("claim the cursor %s: %w", t.key, err)
 		}
 		next.Owner = owner
+		failpoint.Hit(failpoint.ClaimBefore)
 		stored, rev, err := t.commitCursor(ctx, nil, next)
+		failpoint.Hit(failpoint.ClaimAfter)
 		if overtaken(err) {
 			continue
 		}
@@ -167,7 +170,9 @@ func (t *Target) Claim(ctx context.Context, owner string, mutate func(c Cursor, 
 func (t *Target) read(ctx context.Context) (state, error) {
 	ctx, cancel := context.WithTimeout(ctx, t.attempt)
 	defer cancel()
+	failpoint.Hit(failpoint.CursorReadBefore)
 	resp, err := t.cli.Get(ctx, t.key.String())
+	failpoint.Hit(failpoint.CursorReadAfter)
 	if err != nil {
 		return state{}, fmt.Errorf("read the cursor: %w", t.explain(err, t.key.String()))
 	}

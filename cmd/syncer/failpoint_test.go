@@ -1,0 +1,299 @@
+package main_test
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/syncer-io/syncer/replicator/failpoint"
+	"github.com/syncer-io/syncer/replicator/testbed"
+	"github.com/syncer-io/syncer/replicator/testbed/workload"
+)
+
+// armedBinary is syncer with its failpoints, built once for all tests.
+var armedBinary = sync.OnceValues(func() (string, error) { return build("syncer-with-failpoints", "-tags", "failpoint") })
+
+// scene brings a process, which starts with a plan, to its failpoint. It gives
+// the process, and ends the load that it has started.
+type scene func(r *rig, victim *daemon, plan string) (p *testbed.Process, stop func())
+
+// trap is the situation in which a process comes to a failpoint.
+type trap struct {
+	scene scene
+	most  int // hits that the scene surely brings
+}
+
+// traps say how a daemon is brought to each of its failpoints.
+var traps = map[failpoint.Name]trap{
+	failpoint.InstanceBefore:          {firstCopy, 1},
+	failpoint.InstanceAfter:           {firstCopy, 1},
+	failpoint.TailReadBefore:          {underWay, 1},
+	failpoint.TailReadAfter:           {underWay, 1},
+	failpoint.WatchTaken:              {underWay, 9},
+	failpoint.WatchIndexed:            {underWay, 9},
+	failpoint.IndexCommitBefore:       {underWay, 3},
+	failpoint.IndexCommitAfter:        {underWay, 3},
+	failpoint.ResetPublishBefore:      {startedOver, 1},
+	failpoint.ResetPublishAfter:       {startedOver, 1},
+	failpoint.DifferencePublishBefore: {compacted, 1},
+	failpoint.DifferencePublishAfter:  {compacted, 1},
+	failpoint.HeartbeatBefore:         {underWay, 3},
+	failpoint.HeartbeatAfter:          {underWay, 3},
+	failpoint.PartSent:                {large, 3},
+	failpoint.ConsumerSetBefore:       {firstCopy, 1},
+	failpoint.ConsumerSetAfter:        {firstCopy, 1},
+	failpoint.PagePublishBefore:       {firstCopy, 1},
+	failpoint.PagePublishAfter:        {firstCopy, 1},
+	failpoint.ChunkReadBefore:         {firstCopy, 2},
+	failpoint.ChunkReadAfter:          {firstCopy, 2},
+	failpoint.ChunkPublishBefore:      {firstCopy, 2},
+	failpoint.ChunkPublishAfter:       {firstCopy, 2},
+	failpoint.PublishBefore:           {underWay, 9},
+	failpoint.PublishAfter:            {underWay, 9},
+	failpoint.AckBefore:               {underWay, 9},
+	failpoint.AckAfter:                {underWay, 9},
+
+	failpoint.AttachBefore:       {underWay, 1},
+	failpoint.AttachAfter:        {underWay, 1},
+	failpoint.ProfileBefore:      {firstCopy, 1},
+	failpoint.ProfileAfter:       {firstCopy, 1},
+	failpoint.AppendBefore:       {underWay, 9},
+	failpoint.AppendAfter:        {underWay, 9},
+	failpoint.Acknowledged:       {underWay, 9},
+	failpoint.CommitBefore:       {underWay, 9},
+	failpoint.CommitAfter:        {underWay, 9},
+	failpoint.TornBetween:        {large, 1},
+	failpoint.TruncateBefore:     {underWay, 9},
+	failpoint.TruncateAfter:      {underWay, 9},
+	failpoint.ResetBefore:        {startedOver, 1},
+	failpoint.ResetAfter:         {startedOver, 1},
+	failpoint.RestartBefore:      {firstCopy, 1},
+	failpoint.RestartBetween:     {firstCopy, 1},
+	failpoint.RestartAfter:       {firstCopy, 1},
+	failpoint.RequestBefore:      {firstCopy, 2},
+	failpoint.RequestAfter:       {firstCopy, 2},
+	failpoint.PageCompareBefore:  {firstCopy, 1},
+	failpoint.PageCompareAfter:   {firstCopy, 1},
+	failpoint.ChunkReplaceBefore: {firstCopy, 2},
+	failpoint.ChunkReplaceAfter:  {firstCopy, 2},
+	failpoint.ConsistentBefore:   {firstCopy, 1},
+	failpoint.ConsistentAfter:    {firstCopy, 1},
+	failpoint.ClaimBefore:        {underWay, 1},
+	failpoint.ClaimAfter:         {underWay, 1},
+	failpoint.CursorReadBefore:   {underWay, 1},
+	failpoint.CursorReadAfter:    {underWay, 1},
+	failpoint.TxnBefore:          {underWay, 9},
+	failpoint.TxnAfter:           {underWay, 9},
+	failpoint.ChunkPart:          {firstCopy, 2},
+	failpoint.WalCommitBefore:    {underWay, 9},
+	failpoint.WalCommitAfter:     {underWay, 9},
+	failpoint.WalRenameBefore:    {firstCopy, 1},
+	failpoint.WalRenameAfter:     {firstCopy, 1},
+	failpoint.WalNameSynced:      {firstCopy, 1},
+}
+
+func TestEveryFailpointHasATrap(t *testing.T) {
+	for _, name := range failpoint.All {
+		if (traps[name].scene == nil) != joins(name) {
+			t.Errorf("%s: %d hits of a daemon, hit by join: %v", name, traps[name].most, joins(name))
+		}
+	}
+}
+
+// What people run does not obey the variable.
+func TestOnlyTheTagBringsFailpoints(t *testing.T) {
+	for want, built := range map[bool]func() (string, error){false: builtBinary, true: armedBinary} {
+		path, err := built()
+		if err != nil {
+			t.Fatal(err)
+		}
+		code, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := bytes.Contains(code, []byte(failpoint.Variable)); got != want {
+			t.Errorf("%s knows %s: %v, want %v", path, failpoint.Variable, got, want)
+		}
+	}
+}
+
+// TestFailpoints dies at a few failpoints; `make fault` dies at all of them.
+func TestFailpoints(t *testing.T) {
+	seed, err := workload.Seed(t.Logf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(workload.SeedVariable, strconv.FormatUint(seed, 10)) // that of the rigs, too
+	for _, i := range rand.New(rand.NewPCG(seed, 2)).Perm(len(failpoint.All))[:3] {
+		name := failpoint.All[i]
+		t.Run(string(name), func(t *testing.T) { diesAt(t, name) })
+	}
+}
+
+// diesAt kills a process at a failpoint, kills the one that comes after it while
+// it recovers, and holds everything that was recorded against the guarantees.
+func diesAt(t *testing.T, name failpoint.Name) {
+	t.Helper()
+	etcd := testbed.EtcdConfig{Fast: true}
+	p := parts{binary: armedBinary, source: etcd, target: etcd, join: (*rig).joins}
+	p.source.MaxRequestBytes = 8 << 20 // for what does not fit the target
+	if joins(name) {
+		p.join = func(r *rig, command []string) { r.joinsAgain(command, name) }
+	}
+	r := newRigOf(t, p)
+	var stop func()
+	if joins(name) {
+		r.start()
+		stop = r.load(usual)
+	} else {
+		stop = r.diesIn(traps[name], name)
+	}
+	r.truth.moves()
+	stop()
+	r.settle()
+	r.claims.nothingSkipped()
+}
+
+// diesIn kills a daemon twice: at its failpoint, and soon after that.
+func (r *rig) diesIn(trap trap, name failpoint.Name) (stop func()) {
+	r.t.Helper()
+	victim := r.victim(name)
+	p, stop := trap.scene(r, victim, fmt.Sprintf("%s:%d", name, 1+r.random.IntN(trap.most)))
+	r.dies(p, name)
+	victim.halt()
+	r.dies(victim.startAt(r.t, fmt.Sprintf("any:%d", 1+r.random.IntN(30))), "")
+	return stop
+}
+
+// hitBy is the package that hits a failpoint.
+func hitBy(name failpoint.Name) string {
+	first, _, _ := strings.Cut(string(name), ".")
+	return first
+}
+
+// joins says whether syncer join comes to a failpoint, and no daemon.
+func joins(name failpoint.Name) bool { return hitBy(name) == "pairing" || hitBy(name) == "syncer" }
+
+// victim is the daemon that comes to a failpoint.
+func (r *rig) victim(name failpoint.Name) *daemon {
+	switch hitBy(name) {
+	case "replicator", "exporter", "jetstream":
+		return r.exporter
+	default:
+		return r.importer
+	}
+}
+
+// dies waits until a process has killed itself at a failpoint; "" is any.
+func (r *rig) dies(p *testbed.Process, name failpoint.Name) {
+	r.t.Helper()
+	code, err := p.Wait(within(r.t))
+	if err != nil {
+		r.t.Fatalf("it never came to %s: %v\n%s", name, err, lastLines(p.Output(), 12))
+	}
+	if said := "failpoint " + string(name); code != -1 || !strings.Contains(p.Output(), said) {
+		r.t.Fatalf("it ended with exit code %d, not at %s:\n%s", code, name, lastLines(p.Output(), 12))
+	}
+	r.t.Log(lastLines(p.Output(), 1))
+}
+
+// firstCopy begins with an edge that holds nothing.
+func firstCopy(r *rig, victim *daemon, plan string) (*testbed.Process, func()) {
+	r.fill(2000, 1<<10)
+	stop := r.load(usual)
+	p := victim.startAt(r.t, plan)
+	r.exporter.start()
+	r.importer.start()
+	r.claims = r.listen()
+	return p, stop
+}
+
+// underWay starts the victim again where it was.
+func underWay(r *rig, victim *daemon, plan string) (*testbed.Process, func()) {
+	r.start()
+	stop := r.load(usual)
+	r.truth.moves()
+	victim.halt()
+	return victim.startAt(r.t, plan), stop
+}
+
+// compacted lets the history that the exporter has not read go away. Its index
+// stands at the stream's tail, so that it compares with that.
+func compacted(r *rig, victim *daemon, plan string) (*testbed.Process, func()) {
+	r.start()
+	r.burst(workload.Load{Ops: 300})
+	r.prove()
+	r.exporter.stop(r.t)
+	r.burst(workload.Load{Ops: 300})
+	r.truth.catchUp(r.truth.source)
+	if _, err := r.source.Client().Compact(within(r.t), r.truth.source.recorder.Last()); err != nil {
+		r.t.Fatal(err)
+	}
+	p := victim.startAt(r.t, plan)
+	return p, r.load(usual)
+}
+
+// startedOver has the exporter forget what the channel holds, after changes
+// that it has not published.
+func startedOver(r *rig, victim *daemon, plan string) (*testbed.Process, func()) {
+	r.start()
+	stop := r.load(usual)
+	r.truth.moves()
+	r.importer.halt()
+	r.exporter.halt()
+	r.burst(workload.Load{Ops: 50})
+	if err := os.Remove(r.path("exporter", "index-flags.db")); err != nil {
+		r.t.Fatal(err)
+	}
+	p := victim.startAt(r.t, plan)
+	r.exporter.start()
+	r.importer.start()
+	return p, stop
+}
+
+// large has a revision on its way that needs several messages, and does not fit
+// a transaction of the target.
+func large(r *rig, victim *daemon, plan string) (*testbed.Process, func()) {
+	r.start()
+	stop := r.load(usual)
+	r.truth.moves()
+	victim.halt()
+	var ops []clientv3.Op
+	for i := range 32 {
+		ops = append(ops, clientv3.OpPut(fmt.Sprintf("/apps/large/%02d", i), r.noise(58<<10)))
+	}
+	if _, err := r.source.Client().Txn(within(r.t)).Then(ops...).Commit(); err != nil {
+		r.t.Fatal(err)
+	}
+	return victim.startAt(r.t, plan), stop
+}
+
+// noise is text that cannot be compressed.
+func (r *rig) noise(size int) string {
+	b := make([]byte, size)
+	for i := range b {
+		b[i] = byte(r.random.Uint32())
+	}
+	return string(b)
+}
+
+// joinsAgain kills the command with which the edge joins; the same command then
+// goes on where it stopped.
+func (r *rig) joinsAgain(command []string, name failpoint.Name) {
+	r.t.Helper()
+	p, err := testbed.StartProcess(testbed.ProcessConfig{
+		Path: r.binary, Args: command, Env: []string{failpoint.Variable + "=" + string(name)},
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.dies(p, name)
+	r.joins(command)
+}

@@ -1,0 +1,234 @@
+package failpoint
+
+// Name is one moment in the life of a process. Its first word is the package
+// that hits it.
+type Name string
+
+// The exporter's moments.
+const (
+	// The data directory's name is written beside its place.
+	InstanceBefore Name = "replicator.instance.before"
+	// The data directory's name is in place.
+	InstanceAfter Name = "replicator.instance.after"
+	// The stream's tail is about to be looked for.
+	TailReadBefore Name = "exporter.tail-read.before"
+	// The stream's tail is known, and nothing is decided.
+	TailReadAfter Name = "exporter.tail-read.after"
+	// A batch of the watch is here, and nothing is done about it.
+	WatchTaken Name = "exporter.watch.taken"
+	// A batch is in the index and in the open frame, and not published.
+	WatchIndexed Name = "exporter.watch.indexed"
+	// Everything that was published is acknowledged, the index is not durable.
+	IndexCommitBefore Name = "exporter.index-commit.before"
+	// The index is durable.
+	IndexCommitAfter Name = "exporter.index-commit.after"
+	// The index is made anew, and edges do not know it.
+	ResetPublishBefore Name = "exporter.reset-publish.before"
+	// The reset is sent, the index is not durable.
+	ResetPublishAfter Name = "exporter.reset-publish.after"
+	// What a comparison found is in the index, and not published.
+	DifferencePublishBefore Name = "exporter.difference-publish.before"
+	// What a comparison found is sent.
+	DifferencePublishAfter Name = "exporter.difference-publish.after"
+	// A heartbeat is due.
+	HeartbeatBefore Name = "exporter.heartbeat.before"
+	// A heartbeat is sent.
+	HeartbeatAfter Name = "exporter.heartbeat.after"
+	// One part of a frame is sent, and the next is not.
+	PartSent Name = "exporter.part.sent"
+	// An edge may attach, and its consumer is as it was.
+	ConsumerSetBefore Name = "exporter.consumer-set.before"
+	// An edge's consumer is new, and the edge does not know.
+	ConsumerSetAfter Name = "exporter.consumer-set.after"
+	// A digest page was asked for.
+	PagePublishBefore Name = "exporter.page-publish.before"
+	// A digest page is sent.
+	PagePublishAfter Name = "exporter.page-publish.after"
+	// A range was asked for.
+	ChunkReadBefore Name = "exporter.chunk-read.before"
+	// A range is read.
+	ChunkReadAfter Name = "exporter.chunk-read.after"
+	// It is a chunk's turn in the order of the frames.
+	ChunkPublishBefore Name = "exporter.chunk-publish.before"
+	// A chunk is sent.
+	ChunkPublishAfter Name = "exporter.chunk-publish.after"
+
+	// A message is about to be sent to the stream.
+	PublishBefore Name = "jetstream.publish.before"
+	// A message is sent, and not acknowledged.
+	PublishAfter Name = "jetstream.publish.after"
+	// A message is acknowledged, and nobody has noted it.
+	AckBefore Name = "jetstream.ack.before"
+	// An acknowledgement is noted.
+	AckAfter Name = "jetstream.ack.after"
+)
+
+// The importer's moments.
+const (
+	// The exporter is about to be asked for a place in the stream.
+	AttachBefore Name = "importer.attach.before"
+	// The exporter has given a place in the stream.
+	AttachAfter Name = "importer.attach.after"
+	// The channel's profile is written beside its place.
+	ProfileBefore Name = "importer.profile.before"
+	// The channel's profile is in place.
+	ProfileAfter Name = "importer.profile.after"
+	// Messages are verified, and not in the inbox.
+	AppendBefore Name = "importer.append.before"
+	// Messages are durable in the inbox, and not acknowledged.
+	AppendAfter Name = "importer.append.after"
+	// Messages are acknowledged.
+	Acknowledged Name = "importer.acknowledge.after"
+	// Changes are folded into a transaction.
+	CommitBefore Name = "importer.commit.before"
+	// The target holds a transaction, and the importer's tables do not.
+	CommitAfter Name = "importer.commit.after"
+	// One part of a revision that does not fit is in the target, and others are not.
+	TornBetween Name = "importer.torn.between"
+	// The inbox is about to forget what is applied.
+	TruncateBefore Name = "importer.truncate.before"
+	// The inbox has forgotten what is applied.
+	TruncateAfter Name = "importer.truncate.after"
+	// A reset is here, and the cursor does not say so.
+	ResetBefore Name = "importer.reset.before"
+	// The cursor stands at a reset, and nothing is compared.
+	ResetAfter Name = "importer.reset.after"
+	// The edge goes to another place in the stream, and has forgotten nothing.
+	RestartBefore Name = "importer.restart.before"
+	// The inbox is empty, and the cursor does not know why.
+	RestartBetween Name = "importer.restart.between"
+	// The cursor stands at another place in the stream.
+	RestartAfter Name = "importer.restart.after"
+	// A page or ranges are about to be asked for.
+	RequestBefore Name = "importer.request.before"
+	// A page or ranges are asked for, or the question failed.
+	RequestAfter Name = "importer.request.after"
+	// A digest page is here.
+	PageCompareBefore Name = "importer.page-compare.before"
+	// The ranges that differ are known.
+	PageCompareAfter Name = "importer.page-compare.after"
+	// A chunk is here.
+	ChunkReplaceBefore Name = "importer.chunk-replace.before"
+	// A chunk is in the target.
+	ChunkReplaceAfter Name = "importer.chunk-replace.after"
+	// The target is about to be called equal, or no longer equal.
+	ConsistentBefore Name = "importer.consistent.before"
+	// The cursor says whether the target is equal.
+	ConsistentAfter Name = "importer.consistent.after"
+
+	// The cursor is about to be claimed.
+	ClaimBefore Name = "target.claim.before"
+	// The cursor is claimed, and the importer does not know.
+	ClaimAfter Name = "target.claim.after"
+	// The cursor is about to be read.
+	CursorReadBefore Name = "target.cursor-read.before"
+	// The cursor is read.
+	CursorReadAfter Name = "target.cursor-read.after"
+	// A transaction is about to be sent.
+	TxnBefore Name = "target.txn.before"
+	// The target has answered a transaction, and nobody has looked at it.
+	TxnAfter Name = "target.txn.after"
+	// One transaction of a chunk took effect.
+	ChunkPart Name = "target.chunk.part"
+
+	// A transaction of the log is complete in memory.
+	WalCommitBefore Name = "wal.commit.before"
+	// A transaction of the log is durable, and nobody has been told.
+	WalCommitAfter Name = "wal.commit.after"
+	// A new log is complete under its temporary name.
+	WalRenameBefore Name = "wal.rename.before"
+	// A new log has its name, which is not durable.
+	WalRenameAfter Name = "wal.rename.after"
+	// The name of a log is durable.
+	WalNameSynced Name = "wal.name.synced"
+)
+
+// The moments of syncer join.
+const (
+	// The edge's key is written beside its place.
+	KeyBefore Name = "pairing.key.before"
+	// The edge's key is in place.
+	KeyAfter Name = "pairing.key.after"
+	// The edge's key is durable, and the hub does not know it.
+	GrantBefore Name = "pairing.grant.before"
+	// The hub has granted the edge its name, and the edge has nothing on disk that says so.
+	GrantAfter Name = "pairing.grant.after"
+	// edge.yaml is written beside its place.
+	ConfigBefore Name = "syncer.edge-file.before"
+	// edge.yaml is in place.
+	ConfigAfter Name = "syncer.edge-file.after"
+)
+
+// All is every name, in the order of the file.
+var All = []Name{
+	InstanceBefore,
+	InstanceAfter,
+	TailReadBefore,
+	TailReadAfter,
+	WatchTaken,
+	WatchIndexed,
+	IndexCommitBefore,
+	IndexCommitAfter,
+	ResetPublishBefore,
+	ResetPublishAfter,
+	DifferencePublishBefore,
+	DifferencePublishAfter,
+	HeartbeatBefore,
+	HeartbeatAfter,
+	PartSent,
+	ConsumerSetBefore,
+	ConsumerSetAfter,
+	PagePublishBefore,
+	PagePublishAfter,
+	ChunkReadBefore,
+	ChunkReadAfter,
+	ChunkPublishBefore,
+	ChunkPublishAfter,
+	PublishBefore,
+	PublishAfter,
+	AckBefore,
+	AckAfter,
+	AttachBefore,
+	AttachAfter,
+	ProfileBefore,
+	ProfileAfter,
+	AppendBefore,
+	AppendAfter,
+	Acknowledged,
+	CommitBefore,
+	CommitAfter,
+	TornBetween,
+	TruncateBefore,
+	TruncateAfter,
+	ResetBefore,
+	ResetAfter,
+	RestartBefore,
+	RestartBetween,
+	RestartAfter,
+	RequestBefore,
+	RequestAfter,
+	PageCompareBefore,
+	PageCompareAfter,
+	ChunkReplaceBefore,
+	ChunkReplaceAfter,
+	ConsistentBefore,
+	ConsistentAfter,
+	ClaimBefore,
+	ClaimAfter,
+	CursorReadBefore,
+	CursorReadAfter,
+	TxnBefore,
+	TxnAfter,
+	ChunkPart,
+	WalCommitBefore,
+	WalCommitAfter,
+	WalRenameBefore,
+	WalRenameAfter,
+	WalNameSynced,
+	KeyBefore,
+	KeyAfter,
+	GrantBefore,
+	GrantAfter,
+	ConfigBefore,
+	ConfigAfter,
+}
