@@ -138,7 +138,7 @@ write_deadline: "30s"
 jetstream {
   store_dir: %q
   sync_interval: always
-  max_file_store: 1GB
+  max_file_store: 16GB
   max_memory_store: 256MB
 }
 cluster {
