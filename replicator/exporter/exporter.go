@@ -18,6 +18,7 @@ import (
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/fault"
 	"github.com/syncer-io/syncer/replicator/jetstream"
+	"github.com/syncer-io/syncer/replicator/jetstream/conn"
 	"github.com/syncer-io/syncer/replicator/status"
 )
 
@@ -50,6 +51,8 @@ type Exporter struct {
 	pairs  Pairs
 	logger *slog.Logger
 
+	refusals refusals
+
 	mu       sync.Mutex
 	role     string
 	reason   string
@@ -81,6 +84,7 @@ func (e *Exporter) Run(ctx context.Context) error {
 		if time.Since(began) > time.Minute {
 			pause.Reset()
 		}
+		e.refusals.learn(err)
 		e.note("standby", fault.Describe(err))
 		e.logger.Warn("the term ended", "cause", err.Error(), "try", fault.Try(err))
 		select {
@@ -99,6 +103,9 @@ func (e *Exporter) note(role, reason string) {
 
 // term waits until nobody else writes, then exports until something fails.
 func (e *Exporter) term(ctx context.Context) (err error) {
+	if err := conn.CheckMaxPayload(e.nc, jetstream.MaxMessage); err != nil {
+		return err // the hub's limit was lowered: each large frame would end a term
+	}
 	log, err := jetstream.OpenLog(ctx, e.nc, e.cfg.Stream)
 	if err != nil {
 		return err
@@ -107,7 +114,7 @@ func (e *Exporter) term(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	pub := log.NewPublisher(last)
+	pub := log.NewPublisher(e.refusals.end(last))
 	defer func() { err = errors.Join(err, pub.Close()) }()
 
 	channels := make(map[string]*channel, len(e.cfg.Selections))

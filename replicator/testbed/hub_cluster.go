@@ -20,6 +20,8 @@ type HubClusterConfig struct {
 	// Accounts is the part of each node's configuration that says who may
 	// connect, in nats-server's own format. Empty lets everybody in.
 	Accounts string
+	// MaxPayload bounds a message; 0 is nats-server's 1 MiB.
+	MaxPayload int
 }
 
 // hubNodes is how many servers a cluster has: the fewest that survive one.
@@ -29,14 +31,17 @@ const hubNodes = 3
 // embedded server in a child process with a store of its own, synced on every
 // write. It is a hub that its operator runs, not syncer.
 type HubCluster struct {
-	nodes []*HubNode
+	config HubClusterConfig
+	nodes  []*HubNode
 }
 
 // StartHubCluster starts the nodes and waits until each takes connections. The
 // context bounds the start only. The running binary must call [Main].
 func StartHubCluster(ctx context.Context, config HubClusterConfig) (*HubCluster, error) {
-	c := &HubCluster{}
-	var routes []string
+	if config.MaxPayload == 0 {
+		config.MaxPayload = 1 << 20
+	}
+	c := &HubCluster{config: config}
 	for i := range hubNodes {
 		n := &HubNode{Name: fmt.Sprintf("hub-%d", i+1)}
 		n.dir = filepath.Join(config.Dir, n.Name)
@@ -47,18 +52,31 @@ func StartHubCluster(ctx context.Context, config HubClusterConfig) (*HubCluster,
 			}
 			*address = free
 		}
-		routes = append(routes, fmt.Sprintf("%q", "nats-route://"+n.routes))
 		c.nodes = append(c.nodes, n)
 	}
+	if err := c.configure(); err != nil {
+		return nil, err
+	}
 	for _, n := range c.nodes {
-		if err := n.write(routes, config.Accounts); err != nil {
-			return nil, errors.Join(err, c.Close())
-		}
 		if err := n.Start(ctx); err != nil {
 			return nil, errors.Join(err, c.Close())
 		}
 	}
 	return c, nil
+}
+
+// configure writes the configuration of every node.
+func (c *HubCluster) configure() error {
+	var routes []string
+	for _, n := range c.nodes {
+		routes = append(routes, fmt.Sprintf("%q", "nats-route://"+n.routes))
+	}
+	for _, n := range c.nodes {
+		if err := n.write(routes, c.config); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // NewHubCluster starts a cluster for a test and ends it with the test. An
@@ -125,9 +143,36 @@ func (c *HubCluster) Leader(ctx context.Context, nc *nats.Conn, stream string) (
 // Stepdown has the leader of a stream hand over, without waiting for the
 // election.
 func (c *HubCluster) Stepdown(ctx context.Context, nc *nats.Conn, stream string) error {
-	_, err := ask(ctx, nc, "$JS.API.STREAM.LEADER.STEPDOWN."+stream)
+	_, err := ask(ctx, nc, "$JS.API.STREAM.LEADER.STEPDOWN."+stream, "")
 	if err != nil {
 		return fmt.Errorf("have the leader of stream %s step down: %w", stream, err)
+	}
+	return nil
+}
+
+// HandOver asks the leader of a stream to have another node lead, without
+// waiting for the election, which may end otherwise.
+func (c *HubCluster) HandOver(ctx context.Context, nc *nats.Conn, stream string, to *HubNode) error {
+	_, err := ask(ctx, nc, "$JS.API.STREAM.LEADER.STEPDOWN."+stream, fmt.Sprintf(`{"placement": {"preferred": %q}}`, to.Name))
+	if err != nil {
+		return fmt.Errorf("have %s lead stream %s: %w", to.Name, stream, err)
+	}
+	return nil
+}
+
+// SetMaxPayload restarts all nodes with another limit of messages, in bytes.
+func (c *HubCluster) SetMaxPayload(ctx context.Context, limit int) error {
+	c.config.MaxPayload = limit
+	if err := c.configure(); err != nil {
+		return err
+	}
+	for _, n := range c.nodes {
+		if err := n.Stop(); err != nil {
+			return err
+		}
+		if err := n.Start(ctx); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -135,7 +180,7 @@ func (c *HubCluster) Stepdown(ctx context.Context, nc *nats.Conn, stream string)
 // Whole waits until every replica of a stream is there and has all of it.
 func (c *HubCluster) Whole(ctx context.Context, nc *nats.Conn, stream string) error {
 	for {
-		raw, err := ask(ctx, nc, "$JS.API.STREAM.INFO."+stream)
+		raw, err := ask(ctx, nc, "$JS.API.STREAM.INFO."+stream, "")
 		if err == nil && whole(raw) {
 			return nil
 		}
@@ -144,6 +189,9 @@ func (c *HubCluster) Whole(ctx context.Context, nc *nats.Conn, stream string) er
 		}
 	}
 }
+
+// hubPause is the pause between two looks at the cluster.
+const hubPause = 50 * time.Millisecond
 
 func (c *HubCluster) wait(ctx context.Context) error {
 	select {
@@ -180,7 +228,7 @@ func whole(raw []byte) bool {
 }
 
 func leader(ctx context.Context, nc *nats.Conn, stream string) (string, error) {
-	raw, err := ask(ctx, nc, "$JS.API.STREAM.INFO."+stream)
+	raw, err := ask(ctx, nc, "$JS.API.STREAM.INFO."+stream, "")
 	if err != nil {
 		return "", err
 	}
@@ -199,10 +247,10 @@ const askTime = 2 * time.Second
 
 // ask sends a request of JetStream's API and gives the answer, also when it is
 // a refusal, then with an error.
-func ask(ctx context.Context, nc *nats.Conn, subject string) ([]byte, error) {
+func ask(ctx context.Context, nc *nats.Conn, subject, question string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
-	m, err := nc.RequestWithContext(ctx, subject, nil)
+	m, err := nc.RequestWithContext(ctx, subject, []byte(question))
 	if err != nil {
 		return nil, err
 	}

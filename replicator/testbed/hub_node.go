@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
 
 	natsd "github.com/nats-io/nats-server/v2/server"
 )
@@ -129,10 +128,10 @@ func (n *HubNode) file() string { return n.dir + ".conf" }
 
 // write writes the configuration that the operator of such a cluster would
 // write.
-func (n *HubNode) write(routes []string, accounts string) error {
+func (n *HubNode) write(routes []string, c HubClusterConfig) error {
 	text := fmt.Sprintf(`server_name: %q
 listen: %q
-max_payload: 1MB
+max_payload: %d
 ping_interval: "20s"
 write_deadline: "30s"
 jetstream {
@@ -147,7 +146,7 @@ cluster {
   routes: [%s]
 }
 %s
-`, n.Name, n.Address, n.dir, n.routes, strings.Join(routes, ", "), accounts)
+`, n.Name, n.Address, c.MaxPayload, n.dir, n.routes, strings.Join(routes, ", "), c.Accounts)
 	if err := os.MkdirAll(filepath.Dir(n.dir), 0o700); err != nil {
 		return fmt.Errorf("configure %s: %w", n.Name, err)
 	}
@@ -156,6 +155,3 @@ cluster {
 	}
 	return nil
 }
-
-// hubPause is the pause between two looks at the cluster.
-const hubPause = 50 * time.Millisecond
