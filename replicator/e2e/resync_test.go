@@ -151,7 +151,9 @@ func (s *site) answerPages(forge func(change.Frame) []byte, sent *atomic.Int64) 
 	}
 	_, err = s.admin.Subscribe(syncstream.RPCSubject("cloud", "store-1"), func(m *nats.Msg) {
 		var req syncstream.Request
-		if json.Unmarshal(m.Data, &req) != nil || req.Page == nil {
+		// Only the first ones: each message of a stranger has the exporter
+		// start over, and a page that it was making is lost.
+		if json.Unmarshal(m.Data, &req) != nil || req.Page == nil || sent.Load() == 3 {
 			return
 		}
 		newest, err := s.stream().GetLastMsgForSubject(s.t.Context(), syncstream.LogSubject("cloud", "flags"))

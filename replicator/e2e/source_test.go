@@ -8,6 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+
 	"github.com/syncer-io/syncer/replicator/status"
 	"github.com/syncer-io/syncer/replicator/testbed/guarantee"
 	"github.com/syncer-io/syncer/replicator/testbed/workload"
@@ -186,5 +189,73 @@ func TestMappingChangesUnderLoad(t *testing.T) {
 	}
 	if err := guarantee.Contained(c); err != nil {
 		t.Error(err)
+	}
+}
+
+// The right to read is taken away while everything runs. The exporter says so,
+// the edge does not call itself in sync any more, and nothing is deleted.
+func TestSourceRefusesTheExporter(t *testing.T) {
+	s := newSite(t)
+	journal := s.keepJournal()
+	s.fill("/apps/kept/", 200, 100)
+	want := s.want()
+	root := s.guardSource()
+	s.startExporter()
+	s.startImporter()
+	s.report("is in sync", in(status.InSync))
+	if have := s.have(); !same(want, have) {
+		t.Fatalf("the edge holds %d keys, the source %d", len(have), len(want))
+	}
+	ctx := within(t)
+	if _, err := root.RoleRevokePermission(ctx, "syncer", "/apps/", "/flags0"); err != nil {
+		t.Fatal(err)
+	}
+	// An open watch goes on until it breaks.
+	if err := s.source.Restart(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := root.Put(ctx, "/apps/behind", "1"); err != nil {
+		t.Fatal(err)
+	}
+	s.until("the exporter says that it may not read", func() bool { return strings.Contains(journal.String(), "permission denied") })
+	s.report("is not in sync", notIn(status.InSync))
+	if have := s.have(); !same(want, have) {
+		t.Errorf("the edge holds %d keys after the source refused, %d before", len(have), len(want))
+	}
+	s.grant(root)
+	want["/apps/behind"] = "1"
+	s.until("the edge has gone on", func() bool { return same(want, s.have()) })
+	s.report("is in sync again", in(status.InSync))
+}
+
+// guardSource turns the source's access control on: only root, whose client
+// comes back, and the exporter may read.
+func (s *site) guardSource() *clientv3.Client {
+	s.t.Helper()
+	cli, ctx := s.source.Client(), s.t.Context()
+	var errs []error
+	step := func(_ any, err error) { errs = append(errs, err) }
+	for _, user := range []string{"root", "syncer"} {
+		step(cli.UserAdd(ctx, user, "secret"))
+		step(cli.RoleAdd(ctx, user))
+		step(cli.UserGrantRole(ctx, user, user))
+	}
+	s.grant(cli)
+	step(cli.AuthEnable(ctx))
+	root, err := clientv3.New(clientv3.Config{Endpoints: []string{s.source.Endpoint()}, Username: "root", Password: "secret", Logger: zap.NewNop()})
+	if err := errors.Join(append(errs, err)...); err != nil {
+		s.t.Fatalf("turn access control on: %v", err)
+	}
+	s.t.Cleanup(func() { _ = root.Close() })
+	s.cloud.Source.Etcd.User, s.cloud.Source.Etcd.PasswordFile = "syncer", s.write("password", "secret")
+	return root
+}
+
+// grant lets the exporter read one range over all its prefixes.
+func (s *site) grant(cli *clientv3.Client) {
+	s.t.Helper()
+	_, err := cli.RoleGrantPermission(s.t.Context(), "syncer", "/apps/", "/flags0", clientv3.PermissionType(clientv3.PermRead))
+	if err != nil {
+		s.t.Fatalf("grant the right to read: %v", err)
 	}
 }
