@@ -104,7 +104,7 @@ func export(ctx context.Context, cfg *config.Exporter, instance string, nc *nats
 		Selections: cfg.Selections,
 	}, nc, func(s *filter.Selection) exporter.Source {
 		return source.New(cli, s.SourceRanges(), source.Options{Progress: min(cfg.Heartbeat, time.Second)}, logger)
-	}, &pairs{nc: nc, source: cfg.Name}, logger)
+	}, &pairs{nc: nc, source: cfg.Name, replicas: cfg.Stream.Replicas}, logger)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		if err := ex.Run(ctx); err != nil {
@@ -200,13 +200,14 @@ func checkHub(ctx context.Context, nc *nats.Conn) error {
 
 // pairs looks edges up in the registry on the hub.
 type pairs struct {
-	nc     *nats.Conn
-	source string
+	nc       *nats.Conn
+	source   string
+	replicas int
 }
 
 // Channel implements exporter.Pairs.
 func (p *pairs) Channel(ctx context.Context, edge string) (string, bool, error) {
-	registry, err := pairing.OpenRegistry(ctx, p.nc, time.Now)
+	registry, err := pairing.OpenReplicated(ctx, p.nc, p.replicas, time.Now)
 	if err != nil {
 		return "", false, err
 	}

@@ -104,7 +104,7 @@ func (c *cloud) registry(ctx context.Context) (*pairing.Registry, error) {
 	if err := conn.CheckJetStream(ctx, c.nc); err != nil {
 		return nil, c.explain(err)
 	}
-	r, err := pairing.OpenRegistry(ctx, c.nc, time.Now)
+	r, err := pairing.OpenReplicated(ctx, c.nc, c.cfg.Stream.Replicas, time.Now)
 	return r, c.explain(err)
 }
 

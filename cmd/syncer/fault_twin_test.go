@@ -33,7 +33,7 @@ func TestFaultStoppedExporter(t *testing.T) {
 	standby.start()
 	standby.says(t, 0, "standing by while another exporter writes")
 	takeovers := rounds(t, 4)
-	for range takeovers {
+	for i := range takeovers {
 		mark := active.journal.mark()
 		r.signal(active, syscall.SIGSTOP)
 		name := r.instance(dirs[standby])
@@ -41,7 +41,11 @@ func TestFaultStoppedExporter(t *testing.T) {
 			return l.Exporter.Instance == name && l.Exporter.State == status.ExporterActive
 		})
 		r.truth.moves()
-		r.hold(12 * time.Second) // longer than an acknowledgement is waited for
+		if i == 0 {
+			r.hold(70 * time.Second) // the hub gives a connection up after a minute without pongs
+		} else {
+			r.hold(12 * time.Second) // longer than an acknowledgement is waited for
+		}
 		r.signal(active, syscall.SIGCONT)
 		active.says(t, mark, "the term ended")
 		active.says(t, mark, "standing by while another exporter writes")

@@ -27,7 +27,8 @@ type site struct {
 	source  *testbed.Etcd
 	target  *testbed.Etcd
 	hub     *hub.Hub
-	address string // of the hub, the same over restarts
+	address string     // of the hub, the same over restarts
+	cluster *clustered // instead of hub and address
 	edge    *config.Importer
 	cloud   *config.Exporter
 	logger  *slog.Logger
@@ -108,7 +109,9 @@ func newSite(t *testing.T, options ...option) *site {
 	if s.linkTarget {
 		s.targetLink = testbed.NewProxy(t, s.target.Address())
 	}
-	s.startHub()
+	if s.cluster == nil {
+		s.startHub()
+	}
 	s.write("flags.yaml", s.policy)
 	s.configure()
 	s.listen()
@@ -117,10 +120,14 @@ func newSite(t *testing.T, options ...option) *site {
 
 // via is the hub's URL over a link, or without one.
 func (s *site) via(link *testbed.Proxy) string {
-	if link == nil {
+	switch {
+	case link != nil:
+		return "nats://" + link.Address()
+	case s.cluster != nil:
+		return s.cluster.URLs()
+	default:
 		return "nats://" + s.address
 	}
-	return "nats://" + link.Address()
 }
 
 func (s *site) write(name, text string) string {
@@ -148,6 +155,21 @@ func (s *site) stopHub() {
 	}
 }
 
+// adminSeed is the file with the key that may do everything at the hub.
+func (s *site) adminSeed() string {
+	if s.cluster != nil {
+		return s.cluster.adminSeed
+	}
+	return s.hub.AdminSeedFile()
+}
+
+func (s *site) replicas() int {
+	if s.cluster != nil {
+		return len(s.cluster.Nodes())
+	}
+	return 1
+}
+
 func (s *site) hubDir() string { return filepath.Join(s.dir, "hub") }
 
 func (s *site) configure() {
@@ -159,24 +181,14 @@ hub: {url: %q, credentials: %q}
 policies: [flags.yaml]
 dataDir: exporter
 heartbeat: %v
-`, s.source.Endpoint(), s.via(s.cloudLink), s.hub.AdminSeedFile(), s.heartbeat))
+stream: {replicas: %d}
+`, s.source.Endpoint(), s.via(s.cloudLink), s.adminSeed(), s.heartbeat, s.replicas()))
 	cloud, err := config.LoadExporter(path)
 	if err != nil {
 		s.t.Fatalf("load cloud.yaml: %v", err)
 	}
 	s.cloud = cloud
-	token, _, err := s.hub.Pairs().Create(s.t.Context(), pairing.Offer{Name: "store-1", Source: "cloud", Policy: "flags"})
-	if err != nil {
-		s.t.Fatalf("create the pair: %v", err)
-	}
-	key := filepath.Join(s.dir, "edge", "edge.nk")
-	if err := os.MkdirAll(filepath.Dir(key), 0o700); err != nil {
-		s.t.Fatal(err)
-	}
-	grant, err := pairing.Join(s.t.Context(), pairing.JoinOptions{URL: s.hub.URL(), Token: token.Reveal(), KeyFile: key, Logger: s.logger})
-	if err != nil {
-		s.t.Fatalf("join: %v", err)
-	}
+	grant := s.pair()
 	path = s.write("edge.yaml", fmt.Sprintf(`apiVersion: syncer/v1alpha1
 kind: Importer
 name: %s
@@ -189,6 +201,34 @@ dataDir: edge
 	if s.edge, err = config.LoadImporter(path); err != nil {
 		s.t.Fatalf("load edge.yaml: %v", err)
 	}
+}
+
+// theEdge is the pair of the site.
+var theEdge = pairing.Offer{Name: "store-1", Source: "cloud", Policy: "flags"}
+
+func (s *site) edgeKey() string {
+	key := filepath.Join(s.dir, "edge", "edge.nk")
+	if err := os.MkdirAll(filepath.Dir(key), 0o700); err != nil {
+		s.t.Fatal(err)
+	}
+	return key
+}
+
+// pair has the edge join, or enrolls it where nobody answers a token.
+func (s *site) pair() pairing.Grant {
+	s.t.Helper()
+	if s.cluster != nil {
+		return s.cluster.enroll(s)
+	}
+	token, _, err := s.hub.Pairs().Create(s.t.Context(), theEdge)
+	if err != nil {
+		s.t.Fatalf("create the pair: %v", err)
+	}
+	grant, err := pairing.Join(s.t.Context(), pairing.JoinOptions{URL: s.hub.URL(), Token: token.Reveal(), KeyFile: s.edgeKey(), Logger: s.logger})
+	if err != nil {
+		s.t.Fatalf("join: %v", err)
+	}
+	return grant
 }
 
 // daemon runs fn until stop is called or the test ends, and reports its error.

@@ -31,7 +31,7 @@ type reports struct {
 func (s *site) listen() {
 	s.t.Helper()
 	nc, err := conn.Connect(s.t.Context(), conn.Options{
-		URLs: []string{s.via(nil)}, CredentialsFile: s.hub.AdminSeedFile(), Name: "test",
+		URLs: strings.Split(s.via(nil), ","), CredentialsFile: s.adminSeed(), Name: "test",
 		JitterMax: 10 * time.Millisecond, Logger: s.logger,
 	})
 	if err != nil {

@@ -31,7 +31,8 @@ type Config struct {
 	SpoolBytes int64 // the most that is spooled of a channel while the hub is away
 	Stream     jetstream.LogConfig
 	Selections []*filter.Selection
-	// Ready, which may be nil, says what the hub lacks, before each term.
+	// Ready, which may be nil, says what the hub lacks, before each term: a
+	// limit that was lowered would end each term at the first large frame.
 	Ready func(ctx context.Context) error
 }
 
@@ -55,6 +56,7 @@ type Exporter struct {
 
 	spools   map[string]*spool // one for each selection
 	spoolers spoolers          // only Run's goroutine starts and stops them
+	refusals refusals
 
 	mu       sync.Mutex
 	role     string
@@ -101,6 +103,7 @@ func (e *Exporter) Run(ctx context.Context) (err error) {
 		if time.Since(began) > time.Minute {
 			pause.Reset()
 		}
+		e.refusals.learn(err)
 		e.note("standby", fault.Describe(err))
 		e.logger.Warn("the term ended", "cause", err.Error(), "try", fault.Try(err))
 		e.startSpooling(ctx)
@@ -134,7 +137,7 @@ func (e *Exporter) term(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	pub := log.NewPublisher(last)
+	pub := log.NewPublisher(e.refusals.end(last))
 	defer func() { err = errors.Join(err, pub.Close()) }()
 
 	channels := make(map[string]*channel, len(e.cfg.Selections))

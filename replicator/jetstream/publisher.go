@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/nats-io/nats.go"
@@ -17,6 +19,33 @@ import (
 // acknowledgement was lost, or somebody else wrote. The publisher is of no
 // more use. Its owner reads the tail and starts again from there.
 var ErrChainBroken = errors.New("the stream does not end where this exporter left it")
+
+// Mismatch is the hub's refusal of a message because the stream does not end
+// where the message says.
+type Mismatch struct {
+	Expected uint64 // where the message says that the stream ends
+	Ends     uint64 // where the hub says that it ends
+	cause    error
+}
+
+func (m *Mismatch) Error() string { return m.cause.Error() }
+
+func (m *Mismatch) Unwrap() error { return m.cause }
+
+// mismatch finds the sequence in the hub's words; there is no other place for
+// it. A refusal for another reason stays as it is.
+func mismatch(expected uint64, cause error) error {
+	var api *jetstream.APIError
+	if !errors.As(cause, &api) || api.ErrorCode != jetstream.JSErrCodeStreamWrongLastSequence {
+		return cause
+	}
+	_, text, _ := strings.Cut(api.Description, ": ")
+	ends, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return cause
+	}
+	return &Mismatch{Expected: expected, Ends: ends, cause: cause}
+}
 
 // window bounds what is published and not yet acknowledged.
 const (
@@ -173,7 +202,7 @@ func (p *Publisher) collect() {
 				err = fmt.Errorf("%w: message stored at %d, expected %d", ErrChainBroken, ack.Sequence, m.seq)
 			}
 		case cause := <-m.future.Err():
-			err = fmt.Errorf("%w: %w", ErrChainBroken, cause)
+			err = fmt.Errorf("%w: %w", ErrChainBroken, mismatch(m.seq-1, cause))
 		}
 		failpoint.Hit(failpoint.AckBefore)
 		if err == nil && m.stored != nil {

@@ -34,6 +34,13 @@ type Registry struct {
 // OpenRegistry opens the registry, creating its bucket on a hub that has none.
 // A nil now is the wall clock.
 func OpenRegistry(ctx context.Context, nc *nats.Conn, now func() time.Time) (*Registry, error) {
+	return OpenReplicated(ctx, nc, 1, now)
+}
+
+// OpenReplicated is OpenRegistry on a hub of several servers: a bucket that it
+// creates is kept on so many of them. With one, edges could not attach while
+// that server is away.
+func OpenReplicated(ctx context.Context, nc *nats.Conn, replicas int, now func() time.Time) (*Registry, error) {
 	if now == nil {
 		now = time.Now
 	}
@@ -43,7 +50,7 @@ func OpenRegistry(ctx context.Context, nc *nats.Conn, now func() time.Time) (*Re
 	}
 	kv, err := js.KeyValue(ctx, Bucket)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		kv, err = js.CreateKeyValue(ctx, bucketConfig())
+		kv, err = js.CreateKeyValue(ctx, bucketConfig(replicas))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open the registry of pairs (bucket %s): %w", Bucket, err)
@@ -51,13 +58,13 @@ func OpenRegistry(ctx context.Context, nc *nats.Conn, now func() time.Time) (*Re
 	return &Registry{nc: nc, kv: kv, now: now}, nil
 }
 
-func bucketConfig() jetstream.KeyValueConfig {
+func bucketConfig(replicas int) jetstream.KeyValueConfig {
 	return jetstream.KeyValueConfig{
 		Bucket:       Bucket,
 		Description:  "syncer: pairs and who may connect",
 		History:      1,
 		Storage:      jetstream.FileStorage,
-		Replicas:     1,
+		Replicas:     replicas,
 		MaxValueSize: 16 << 10,
 		MaxBytes:     64 << 20,
 	}
@@ -86,12 +93,9 @@ func (r *Registry) Create(ctx context.Context, o Offer) (Token, Record, error) {
 	if err := o.validate(); err != nil {
 		return Token{}, Record{}, err
 	}
-	old, revision, err := r.read(ctx, o.Name)
-	if err != nil && !errors.Is(err, ErrNoPair) && !(o.Replace && errors.Is(err, errUnreadable)) {
+	revision, err := r.vacant(ctx, o)
+	if err != nil {
 		return Token{}, Record{}, err
-	}
-	if err == nil && !o.Replace && old.State != Removed {
-		return Token{}, Record{}, existsError(old, r.now())
 	}
 	token := newToken()
 	rec, err := r.offer(o, token)
@@ -102,6 +106,41 @@ func (r *Registry) Create(ctx context.Context, o Offer) (Token, Record, error) {
 		return Token{}, Record{}, fmt.Errorf("create pair %s: %w", o.Name, err)
 	}
 	return token, rec, nil
+}
+
+// vacant gives the revision at which the offer's name may be taken.
+func (r *Registry) vacant(ctx context.Context, o Offer) (uint64, error) {
+	old, revision, err := r.read(ctx, o.Name)
+	if err != nil && !errors.Is(err, ErrNoPair) && !(o.Replace && errors.Is(err, errUnreadable)) {
+		return 0, err
+	}
+	if err == nil && !o.Replace && old.State != Removed {
+		return 0, existsError(old, r.now())
+	}
+	return revision, nil
+}
+
+// Enroll records a pair whose edge has a key already. It is for a hub that
+// syncer does not run: there nobody answers the bearer of a token, and the
+// hub's operator lets the key in, with the rights that EdgePermissions lists.
+// The offer's TTL is not used. On return the exporter serves the edge.
+func (r *Registry) Enroll(ctx context.Context, o Offer, edgeKey string) (Record, error) {
+	if err := o.validate(); err != nil {
+		return Record{}, err
+	}
+	revision, err := r.vacant(ctx, o)
+	if err != nil {
+		return Record{}, err
+	}
+	rec, err := r.offer(o, newToken()) // which nobody learns
+	if err != nil {
+		return Record{}, err
+	}
+	rec.State, rec.Used, rec.EdgeKey = Paired, rec.Created, edgeKey
+	if err := r.write(ctx, rec, revision); err != nil {
+		return Record{}, fmt.Errorf("enroll pair %s: %w", o.Name, err)
+	}
+	return rec, nil
 }
 
 func (r *Registry) offer(o Offer, token Token) (Record, error) {

@@ -6,6 +6,8 @@
 //   - [EtcdProcess] is the same server as a child process: it can be killed,
 //     and its memory is not the caller's. [Main] turns the re-executed binary
 //     into that server.
+//   - [HubCluster] is three nats-servers that share streams, each in a child
+//     process that can be stopped, killed and frozen.
 //   - [Process] is any child process, with its output kept for the report.
 //   - [Proxy] is a TCP link that is cut, frozen, delayed or throttled at run
 //     time.

@@ -15,16 +15,21 @@ const etcdVariable = "SYNCER_TESTBED_ETCD"
 
 const readyLine = "testbed: etcd is ready"
 
-// Main turns this process into an etcd server when it was started as one by an
-// [EtcdProcess], and then never returns. Call it first in TestMain, or first in
-// main of a program that uses EtcdProcess.
+// Main turns this process into a server when it was started as one by an
+// [EtcdProcess] or a [HubNode], and then never returns. Call it first in
+// TestMain, or first in main of a program that uses one of them.
 func Main() {
+	run := serve
 	text, ok := os.LookupEnv(etcdVariable)
+	if !ok {
+		run = serveHub
+		text, ok = os.LookupEnv(hubVariable)
+	}
 	if !ok {
 		return
 	}
 	code := 0
-	if err := serve(text); err != nil {
+	if err := run(text); err != nil {
 		fmt.Fprintln(os.Stderr, "testbed:", err)
 		code = 1
 	}
