@@ -6,7 +6,7 @@ import (
 )
 
 // Table keeps the digest of a set of items current while they are written,
-// in about 60 bytes of memory per key.
+// in about 45 bytes of memory per key.
 //
 // It knows a key by a 64-bit hash under a seed of its own. Two keys that
 // collide (once in 3,000,000,000 tables of 100,000 keys) make the digest
@@ -18,13 +18,13 @@ type Table struct {
 	seed maphash.Seed
 
 	mu    sync.Mutex
-	items map[uint64]Sum
+	items sums
 	total Digest
 }
 
 // NewTable is the table of the empty set.
 func NewTable() *Table {
-	return &Table{seed: maphash.MakeSeed(), items: make(map[uint64]Sum)}
+	return &Table{seed: maphash.MakeSeed(), items: newSums()}
 }
 
 // Put says that key now holds value.
@@ -33,10 +33,9 @@ func (t *Table) Put(key, value []byte) {
 	h := maphash.Bytes(t.seed, key)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if old, ok := t.items[h]; ok {
+	if old, ok := t.items.put(h, item); ok {
 		t.total.Remove(old)
 	}
-	t.items[h] = item
 	t.total.Add(item)
 }
 
@@ -45,9 +44,8 @@ func (t *Table) Delete(key []byte) {
 	h := maphash.Bytes(t.seed, key)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if old, ok := t.items[h]; ok {
+	if old, ok := t.items.remove(h); ok {
 		t.total.Remove(old)
-		delete(t.items, h)
 	}
 }
 
