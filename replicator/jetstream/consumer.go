@@ -11,10 +11,9 @@ import (
 )
 
 // The bounds of what an edge has asked for and not yet got. The byte limit is
-// more than four messages of ours, and more than one of the largest that a hub
-// takes by default: below the size of the next message JetStream delivers
-// nothing and says nothing. It is small enough that pings get through between
-// messages on a slow link.
+// more than two of the largest messages: below the size of the next message
+// JetStream delivers nothing and says nothing. It is small enough that pings
+// get through between messages on a slow link.
 const (
 	pullMessages  = 256
 	pullBytes     = 5 << 18
