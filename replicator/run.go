@@ -166,8 +166,16 @@ func reach(ctx context.Context, e config.Etcd, logger *slog.Logger) (*clientv3.C
 	}
 }
 
+// targetWindow bounds what a target sends ahead. It stands beside its importer,
+// so little is on the way, and an edge's memory is small.
+const targetWindow = 256 << 10
+
 func connect(ctx context.Context, role dial.Role, e config.Etcd, logger *slog.Logger) (*clientv3.Client, error) {
-	cli, err := dial.Dial(ctx, EtcdConfig(e), logger)
+	cfg := EtcdConfig(e)
+	if role == dial.Target {
+		cfg.Window = targetWindow
+	}
+	cli, err := dial.Dial(ctx, cfg, logger)
 	if err != nil {
 		return nil, err
 	}

@@ -275,7 +275,7 @@ func (l *Log) put(tx *bbolt.Tx, s state, w work) (state, error) {
 }
 
 // keepScratch is the most memory the committer holds on to between commits.
-const keepScratch = 1 << 20
+const keepScratch = 512 << 10
 
 // space is an empty buffer that will not move while n bytes go into it: bbolt
 // refers to the values until the commit ends.

@@ -92,7 +92,7 @@ func (l *Log) inside(fn func(*bbolt.Tx) error) error {
 }
 
 // releaseBytes is how much reading leaves mapped before it is given back.
-const releaseBytes = 4 << 20
+const releaseBytes = 512 << 10
 
 // release keeps the pages that reading has touched from adding up: mapped pages
 // count as the process's memory, and a large backlog would look like a leak.

@@ -6,7 +6,7 @@ import (
 )
 
 // Table keeps the digest of a set of items current while they are written,
-// in about 60 bytes of memory per key.
+// in about 45 bytes of memory per key.
 //
 // It knows a key by a 64-bit hash under a seed of its own. Two keys that
 // collide (once in 3,000,000,000 tables of 100,000 keys) make the digest
@@ -18,13 +18,13 @@ type Table struct {
 	seed maphash.Seed
 
 	mu    sync.Mutex
-	items map[uint64]Sum
+	items sums
 	total Digest
 }
 
 // NewTable is the table of the empty set.
 func NewTable() *Table {
-	return &Table{seed: maphash.MakeSeed(), items: make(map[uint64]Sum)}
+	return &Table{seed: maphash.MakeSeed(), items: newSums()}
 }
 
 // Put says that key now holds value, and gives whether it was there before.
@@ -35,11 +35,10 @@ func (t *Table) PutSum(key []byte, item Sum) (had bool) {
 	h := maphash.Bytes(t.seed, key)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	old, had := t.items[h]
+	old, had := t.items.put(h, item)
 	if had {
 		t.total.Remove(old)
 	}
-	t.items[h] = item
 	t.total.Add(item)
 	return had
 }
@@ -50,10 +49,9 @@ func (t *Table) Delete(key []byte) (had bool) {
 	h := maphash.Bytes(t.seed, key)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	old, had := t.items[h]
+	old, had := t.items.remove(h)
 	if had {
 		t.total.Remove(old)
-		delete(t.items, h)
 	}
 	return had
 }

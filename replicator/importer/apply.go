@@ -20,7 +20,7 @@ const (
 	// MiB.
 	followBytes = 128 << 10
 	// readBytes is how much of the inbox is taken at a time.
-	readBytes = 1 << 20
+	readBytes = 512 << 10
 	// chunkWriters is how many chunks are written at a time.
 	chunkWriters = 3
 	// refreshCursor is how old the cursor may get on an idle channel before

@@ -18,7 +18,7 @@ import (
 var ErrGap = errors.New("gap in the chain of frames")
 
 // receiveBytes is how much one append to the inbox takes along.
-const receiveBytes = 1 << 20
+const receiveBytes = 256 << 10
 
 // link is what the receiver has verified so far. It trusts no sequence number
 // and no consumer state: a message counts when it names the hash of the one

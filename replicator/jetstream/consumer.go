@@ -16,7 +16,7 @@ import (
 // get through between messages on a slow link.
 const (
 	pullMessages  = 256
-	pullBytes     = 2 << 20
+	pullBytes     = 5 << 18
 	pullExpiry    = 30 * time.Second
 	pullHeartbeat = 5 * time.Second
 )

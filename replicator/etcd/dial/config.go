@@ -27,6 +27,9 @@ type Config struct {
 	PasswordFile string
 	// Timeout bounds the probe of each endpoint and the log-in; 0 is 5 s.
 	Timeout time.Duration
+	// Window is how many bytes of a response may arrive ahead of the reader;
+	// 0 lets the client measure how many keep the line busy, up to 16 MiB.
+	Window int32
 }
 
 // TLS names PEM files. Cert and Key belong together and are read again at

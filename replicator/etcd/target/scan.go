@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"math"
 
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -82,32 +86,35 @@ func deliver(kvs []*mvccpb.KeyValue, fn func([]change.KV) error) error {
 	return nil
 }
 
-// scanStream reads the range in one call. It returns where it got to.
+// scanStream reads the range in one call. It returns where it got to. It takes
+// the parts from the call itself: the client's GetStream reads two of them
+// ahead, each of up to 3 MiB.
 func (t *Target) scanStream(ctx context.Context, r change.Range, rev int64, fn func([]change.KV) error) (next []byte, err error) {
-	ctx, cancel := context.WithCancel(ctx)
+	call, cancel := context.WithCancel(ctx)
+	defer cancel()
 	next = r.Lo
-	stream, err := t.cli.GetStream(ctx, string(r.Lo), end(r), clientv3.WithRev(rev))
+	op := clientv3.OpGet(string(r.Lo), end(r), clientv3.WithRev(rev))
+	req := &etcdserverpb.RangeRequest{Key: op.KeyBytes(), RangeEnd: op.RangeBytes(), Revision: op.Rev()}
+	stream, err := clientv3.RetryKVClient(t.cli).RangeStream(call, req, grpc.MaxCallRecvMsgSize(math.MaxInt32))
 	if err != nil {
-		cancel()
-		return next, err
+		return next, clientv3.ContextError(ctx, err)
 	}
-	defer func() {
-		cancel()
-		for range stream { // the client's goroutine ends when it is drained
+	for {
+		part, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return next, nil
 		}
-	}()
-	for part := range stream {
-		if err := part.Err(); err != nil {
+		if err != nil {
+			return next, clientv3.ContextError(ctx, err)
+		}
+		kvs := part.GetRangeResponse().GetKvs()
+		if err := deliver(kvs, fn); err != nil {
 			return next, err
 		}
-		if err := deliver(part.Kvs, fn); err != nil {
-			return next, err
-		}
-		if n := len(part.Kvs); n > 0 {
-			next = after(part.Kvs[n-1].Key)
+		if n := len(kvs); n > 0 {
+			next = after(kvs[n-1].Key)
 		}
 	}
-	return next, ctx.Err()
 }
 
 // Pages aim at pageBytes: etcd limits a page only by its number of keys.
