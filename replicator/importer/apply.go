@@ -40,6 +40,8 @@ type Target interface {
 	Diff(ctx context.Context, c target.Chunk) (target.Replaced, error)
 	Replace(ctx context.Context, c target.Chunk) (target.Replaced, error)
 	Audit(ctx context.Context, ranges []change.Range, since int64, ours func(int64) bool) (target.Audit, error)
+	Probe(ctx context.Context) error
+	Limits() target.Limits
 	Refused(ctx context.Context, changes []change.Change) ([]target.Refused, error)
 	Park(ctx context.Context, groups []target.Parked) error
 	Unpark(ctx context.Context, ids []string) error

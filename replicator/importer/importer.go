@@ -59,6 +59,7 @@ type Importer struct {
 	auditor auditor
 	modRev  int64       // of the cursor that table belongs to
 	stale   atomic.Bool // table may not be what the target holds
+	retried time.Time   // when refused groups were last tried again
 
 	dead deadEnd
 }

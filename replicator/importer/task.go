@@ -3,11 +3,14 @@ package importer
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/command"
 	"github.com/syncer-io/syncer/replicator/digest"
+	"github.com/syncer-io/syncer/replicator/etcd/target"
+	"github.com/syncer-io/syncer/replicator/fault"
 	"github.com/syncer-io/syncer/replicator/status"
 )
 
@@ -134,17 +137,73 @@ func (a *applier) approve(ctx context.Context, t *task) error {
 // comparison bring them over.
 func (a *applier) retry(ctx context.Context, t *task) error {
 	groups := a.groups(t, func(*parkedGroup) bool { return true })
+	if err := a.probe(ctx); err != nil {
+		return err
+	}
+	for _, g := range groups {
+		refused, err := a.refusedStill(ctx, g)
+		if err != nil {
+			return err
+		}
+		if refused != nil {
+			t.shown.Reason = fmt.Sprintf("group %s is refused still: key %q: %v", g.ID, refused.Key, refused.Err)
+			t.shown.Try = fault.Try(refused.Err)
+			return nil
+		}
+	}
+	return a.tryAgain(ctx, groups)
+}
+
+// probe asks the target for its limits again: what is parked may fit by now.
+func (a *applier) probe(ctx context.Context) error {
+	if err := a.flush(ctx); err != nil {
+		return err
+	}
+	if err := a.barrier(ctx); err != nil {
+		return err
+	}
+	if err := a.promptly(ctx, func() error { return a.target.Probe(ctx) }); err != nil {
+		return err
+	}
+	a.im.limits = a.target.Limits()
+	return nil
+}
+
+// refusedStill asks the target whether it goes on to refuse a group. Only the
+// sizes of the values are known, and count.
+func (a *applier) refusedStill(ctx context.Context, g *parkedGroup) (*target.Refused, error) {
+	for _, k := range g.stored().Keys {
+		c := change.Change{Op: change.Delete, Key: k.Key}
+		if k.Put {
+			c.Op, c.Value = change.Put, make([]byte, k.Size-uint64(len(k.Key)))
+		}
+		var refused []target.Refused
+		err := a.promptly(ctx, func() (err error) {
+			refused, err = a.target.Refused(ctx, []change.Change{c})
+			return err
+		})
+		if err != nil || len(refused) > 0 {
+			return first(refused), err
+		}
+	}
+	return nil, nil
+}
+
+func first(refused []target.Refused) *target.Refused {
+	if len(refused) == 0 {
+		return nil
+	}
+	return &refused[0]
+}
+
+// tryAgain takes groups for not parked and compares.
+func (a *applier) tryAgain(ctx context.Context, groups []*parkedGroup) error {
 	if len(groups) == 0 {
 		return nil
 	}
 	for _, g := range groups {
 		a.parked.remove(g)
 	}
-	return a.tryAgain(ctx)
-}
-
-// tryAgain compares after groups were taken for not parked.
-func (a *applier) tryAgain(ctx context.Context) error {
 	if err := a.flush(ctx); err != nil {
 		return err
 	}
@@ -189,22 +248,40 @@ func (a *applier) startComparison(ctx context.Context, t *task) error {
 	return nil
 }
 
-// retryRefused takes refused groups for not parked, unless an operator dropped
-// them: what refused them may have gone.
+// retryEvery is how often refused groups are tried again by themselves. They
+// are at each start, too.
+const retryEvery = time.Hour
+
+// retryNow tries refused groups again when that is due.
+func (a *applier) retryNow(ctx context.Context) error {
+	if !a.cursor.Consistent || a.comparison.id != "" || time.Since(a.im.retried) < retryEvery {
+		return nil
+	}
+	a.im.retried = time.Now()
+	return a.retryRefused(ctx)
+}
+
+// retryRefused tries groups again that the target does not refuse any more,
+// unless an operator dropped them.
 func (a *applier) retryRefused(ctx context.Context) error {
 	var groups []*parkedGroup
-	for _, g := range a.parked.groups {
-		if g.Why != status.MassDelete && !g.Dropped {
+	waiting := slices.DeleteFunc(slices.Clone(a.parked.groups), func(g *parkedGroup) bool { return g.Why == status.MassDelete || g.Dropped })
+	if len(waiting) == 0 {
+		return nil
+	}
+	if err := a.probe(ctx); err != nil {
+		return err
+	}
+	for _, g := range waiting {
+		refused, err := a.refusedStill(ctx, g)
+		if err != nil {
+			return err
+		}
+		if refused == nil {
 			groups = append(groups, g)
 		}
 	}
-	for _, g := range groups {
-		a.parked.remove(g)
-	}
-	if len(groups) == 0 {
-		return nil
-	}
-	return a.tryAgain(ctx)
+	return a.tryAgain(ctx, groups)
 }
 
 // compared notes what the digest page told.

@@ -35,6 +35,9 @@ func (a *applier) heartbeat(ctx context.Context, f taken, s change.State) error 
 	if err := a.expire(); err != nil {
 		return err
 	}
+	if err := a.retryNow(ctx); err != nil {
+		return err
+	}
 	a.comparison.tick(a)
 	return a.compare(ctx, f, s)
 }

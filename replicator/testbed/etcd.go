@@ -94,6 +94,12 @@ func (e *Etcd) Restart(ctx context.Context) error {
 	return e.Start(ctx)
 }
 
+// Reconfigure restarts the server with another bound of a request.
+func (e *Etcd) Reconfigure(ctx context.Context, maxRequestBytes uint) error {
+	e.config.MaxRequestBytes = maxRequestBytes
+	return e.Restart(ctx)
+}
+
 // Wipe restarts the server with no data: the same address, another history.
 func (e *Etcd) Wipe(ctx context.Context) error {
 	e.Stop()

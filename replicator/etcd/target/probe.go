@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -43,6 +44,17 @@ const (
 // errKine is what kine says to a transaction that is not one of the few forms
 // which it knows.
 const errKine = "unsupported operations in txn"
+
+// Probe finds out again what the etcd accepts: it may have been restarted with
+// other limits. Nothing else may run meanwhile.
+func (t *Target) Probe(ctx context.Context) error {
+	l, err := t.probe(ctx)
+	if err != nil {
+		return fmt.Errorf("probe the limits of the target: %w", err)
+	}
+	t.limits = l
+	return nil
+}
 
 // probe finds the limits with transactions that have no effect: those about
 // operations only read, those about bytes have a compare that is never true.
