@@ -63,6 +63,9 @@ func sendAll(ctx context.Context, op operator, errands []*errand) {
 // then those that are left end with class Timeout and what was last seen of
 // them. It fails when ctx is done.
 func (a awaited) await(ctx context.Context, op operator, errands []*errand) error {
+	if allEnded(errands) {
+		return context.Cause(ctx) // nil unless the command was told to stop
+	}
 	bounded, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
 	for {

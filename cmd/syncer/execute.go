@@ -55,9 +55,10 @@ func asUsage(err error) error {
 	return fault.New(fault.Usage, "syncer help", "%w", err)
 }
 
+// printError prints an error. It may quote what an edge said.
 func printError(w io.Writer, err error) {
-	fmt.Fprintf(w, "Error: %v\n", err)
+	fmt.Fprintf(w, "Error: %s\n", printable(err.Error()))
 	if try := fault.Try(err); try != "" {
-		fmt.Fprintf(w, "Try: %s\n", try)
+		fmt.Fprintf(w, "Try: %s\n", printable(try))
 	}
 }

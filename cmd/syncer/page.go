@@ -65,7 +65,7 @@ func (p *page) table(rows [][]cell) {
 // printable replaces what would move the cursor or change colours.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) && r != '\n' {
+		if !unicode.IsPrint(r) && r != '\n' && r != '\t' {
 			return '.'
 		}
 		return r

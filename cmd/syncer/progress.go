@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/term"
@@ -37,7 +38,7 @@ func newProgress(w io.Writer, env func(string) (string, bool)) *progress {
 
 // tell shows a text.
 func (p *progress) tell(text string) {
-	text = printable(text)
+	text = strings.Join(strings.Fields(printable(text)), " ")
 	switch {
 	case p.width > 0 && text != p.shown:
 		p.shown = text

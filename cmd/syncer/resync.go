@@ -104,8 +104,13 @@ func (o *resyncOptions) run(cmd *cobra.Command, s *session) error {
 	if err := t.result(viewTask(e), func(p *page) { o.draw(p, e) }); err != nil {
 		return err
 	}
-	o.next(cmd, e)
-	return o.verdict(e)
+	if err := o.verdict(e); err != nil {
+		return err
+	}
+	if !o.wait && o.out.forPeople() {
+		fmt.Fprintf(cmd.ErrOrStderr(), "Next: syncer status %s --wait --for=in-sync\n", e.edge)
+	}
+	return nil
 }
 
 // enough is to have begun, and with --wait to have ended with the edge in a
@@ -146,13 +151,6 @@ func (o *resyncOptions) draw(p *page, e *errand) {
 		p.line("%s is %s%s", e.edge, e.sight.item.State, because(e.sight.item.Reason))
 	}
 	drawParkedScope(p, e)
-}
-
-// next names the command that comes after.
-func (o *resyncOptions) next(cmd *cobra.Command, e *errand) {
-	if e.err == nil && e.task.State == command.Running && o.out.forPeople() {
-		fmt.Fprintf(cmd.ErrOrStderr(), "Next: syncer status %s --wait --for=in-sync\n", e.edge)
-	}
 }
 
 // verdict is the error for a resync that did not get where it should.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"time"
 	"unicode/utf8"
 
@@ -35,9 +34,6 @@ func (o *taskOptions) take(args []string) {
 func (o *taskOptions) ask(cmd *cobra.Command, op operator, s sight, c command.Command, t *teller, enough func(*errand) bool) (*errand, error) {
 	e := &errand{edge: s.item.Name, sight: s, command: c}
 	sendAll(cmd.Context(), op, []*errand{e})
-	if e.ended {
-		return e, context.Cause(cmd.Context()) // nil unless it was told to stop
-	}
 	a := awaited{timeout: o.timeout, enough: enough, tell: t.step}
 	err := a.await(cmd.Context(), op, []*errand{e})
 	t.progress.clear()

@@ -137,11 +137,7 @@ func (t *teller) results(errands []*errand, text func(*page)) error {
 // inOneLine is the progress of errands.
 func inOneLine(errands []*errand) string {
 	if len(errands) == 1 {
-		e := errands[0]
-		if e.seen() && !e.task.State.Ended() {
-			return fmt.Sprintf("%s: %s %s%s", e.edge, e.command.Verb, describeTask(e.task), e.paused())
-		}
-		return fmt.Sprintf("%s: %s", e.edge, e.lastSeen())
+		return errands[0].inOneLine()
 	}
 	ended, waiting := 0, []string{}
 	for _, e := range errands {
@@ -152,4 +148,15 @@ func inOneLine(errands []*errand) string {
 		}
 	}
 	return fmt.Sprintf("%d of %d edges have answered; waiting for %s", ended, len(errands), strings.Join(waiting, ", "))
+}
+
+func (e *errand) inOneLine() string {
+	switch {
+	case !e.seen():
+		return e.lastSeen()
+	case e.task.State.Ended():
+		return fmt.Sprintf("%s: %s %s; the edge is %s%s", e.edge, e.command.Verb, describeTask(e.task), e.sight.item.State, because(e.sight.item.Reason))
+	default:
+		return fmt.Sprintf("%s: %s %s%s", e.edge, e.command.Verb, describeTask(e.task), e.paused())
+	}
 }
