@@ -105,7 +105,11 @@ func (e *Exporter) Run(ctx context.Context) (err error) {
 		}
 		e.refusals.learn(err)
 		e.note("standby", fault.Describe(err))
-		e.logger.Warn("the term ended", "cause", err.Error(), "try", fault.Try(err))
+		what := "the term ended"
+		if errors.As(err, new(unready)) {
+			what = "the hub is not usable, trying again"
+		}
+		e.logger.Warn(what, "cause", err.Error(), "try", fault.Try(err))
 		e.startSpooling(ctx)
 		select {
 		case <-time.After(pause.NextBackOff()):
@@ -121,11 +125,16 @@ func (e *Exporter) note(role, reason string) {
 	e.role, e.reason = role, reason
 }
 
+// unready is what the hub lacks for a term.
+type unready struct{ error }
+
+func (u unready) Unwrap() error { return u.error }
+
 // term waits until nobody else writes, then exports until something fails.
 func (e *Exporter) term(ctx context.Context) (err error) {
 	if e.cfg.Ready != nil {
 		if err := e.cfg.Ready(ctx); err != nil {
-			return err
+			return unready{err}
 		}
 	}
 	log, err := jetstream.OpenLog(ctx, e.nc, e.cfg.Stream)
