@@ -10,7 +10,6 @@ import (
 
 	natsstream "github.com/nats-io/nats.go/jetstream"
 
-	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/command"
 	"github.com/syncer-io/syncer/replicator/control"
 	"github.com/syncer-io/syncer/replicator/fault"
@@ -115,25 +114,13 @@ func (s *site) storedCommand(edge string) command.Command {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	m, err := stream.GetLastMsgForSubject(s.t.Context(), jetstream.EdgeSubject("cloud", edge))
+	m, err := stream.GetLastMsgForSubject(s.t.Context(), jetstream.OrderSubject("cloud", edge))
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	f, err := change.DecodeFrame(m.Data)
-	if err != nil || f.Kind != change.KindCommand {
-		s.t.Fatalf("a frame of kind %v, %v", f.Kind, err)
-	}
-	raw, err := change.Decompress(f.Body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	json, err := change.DecodeCommand(raw)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	c, err := command.Decode(json)
-	if err != nil {
-		s.t.Fatal(err)
+	c, ok, err := command.FromMessage(m.Data)
+	if err != nil || !ok {
+		s.t.Fatalf("no command: %v", err)
 	}
 	return c
 }

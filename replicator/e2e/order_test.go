@@ -6,9 +6,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nats-io/nats.go/jetstream"
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/syncer-io/syncer/replicator/command"
+	syncstream "github.com/syncer-io/syncer/replicator/jetstream"
 	"github.com/syncer-io/syncer/replicator/status"
 )
 
@@ -250,5 +252,31 @@ func (s *site) spoilIndex(key string) {
 	}
 	if err != nil {
 		s.t.Fatal(err)
+	}
+}
+
+// A command that was given while the edge was away is carried out when it comes
+// back, also when it has to go on from a later place of the stream.
+func TestCommandWaitsForItsEdge(t *testing.T) {
+	for name, gone := range map[string]bool{"history is there": false, "history is gone": true} {
+		t.Run(name, func(t *testing.T) {
+			s, d := guardedSite(t)
+			d.stopImporter()
+			pause := command.New(command.Pause)
+			s.ask("store-1", pause)
+			if gone {
+				s.remove(s.inboxFile())
+				s.put("/apps/later", "1")
+				if err := s.stream().Purge(t.Context(), jetstream.WithPurgeSubject(syncstream.LogSubject("cloud", "flags"))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			mark := s.reports.mark()
+			d.stopImporter = s.startImporter()
+			s.reportSince(mark, "is paused", in(status.Paused))
+			s.done(command.New(command.Resume))
+			s.report("is in sync", in(status.InSync))
+			s.waitEqual(patience)
+		})
 	}
 }

@@ -45,9 +45,14 @@ func (c *channel) attach(ctx context.Context, edge string, req *jetstream.Attach
 		start = shown.seq + 1
 	}
 	failpoint.Hit(failpoint.ConsumerSetBefore)
+	passed, err := c.log.Orders(ctx, edge, start)
+	if err != nil {
+		return nil, err
+	}
 	if err := c.log.SetConsumer(ctx, edge, c.name, start); err != nil {
 		return nil, err
 	}
+	c.sendAgain(edge, passed)
 	failpoint.Hit(failpoint.ConsumerSetAfter)
 	c.logger.Info("edge attached", "edge", edge, "channel", c.name, "action", reply.Action,
 		"position", req.Head.Position.String(), "sequence", start, "reason", reason)

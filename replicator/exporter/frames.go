@@ -98,7 +98,7 @@ func (c *chain) order(ctx context.Context, edge, request string, revision int64,
 		Kind: change.KindCommand, First: revision, Last: revision, Request: request, Parts: 1, Body: body,
 		Channel: c.channel, Lineage: c.head.Lineage, Prev: c.head.Revision, PrevHash: c.head.Hash, Writer: c.writer, Sent: time.Now(),
 	})
-	if err := c.pub.Publish(ctx, jetstream.EdgeSubject(c.source, edge), message, stored); err != nil {
+	if err := c.pub.Publish(ctx, jetstream.OrderSubject(c.source, edge), message, stored); err != nil {
 		return fmt.Errorf("publish a command to edge %s on channel %s at revision %d: %w", edge, c.channel, revision, err)
 	}
 	return nil

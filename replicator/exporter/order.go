@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/command"
 	"github.com/syncer-io/syncer/replicator/jetstream"
 )
@@ -73,7 +72,7 @@ func (e *Exporter) order(ctx context.Context, channels map[string]*channel, req 
 // publishCommand sends a command behind everything that was published before.
 func (c *channel) publishCommand(ctx context.Context, r request) error {
 	o := r.command
-	json, err := o.command.Encode()
+	raw, err := o.command.Body()
 	if err != nil {
 		return err
 	}
@@ -81,5 +80,21 @@ func (c *channel) publishCommand(ctx context.Context, r request) error {
 		return err
 	}
 	stored := func(uint64) { o.stored <- struct{}{} }
-	return c.chain.order(ctx, r.edge, o.command.ID, c.at(), change.EncodeCommand(json), stored)
+	return c.chain.order(ctx, r.edge, o.command.ID, c.at(), raw, stored)
+}
+
+// sendAgain queues commands that an edge passed over, because it goes on from a
+// later place of the stream. The edge does once what it has done already.
+func (c *channel) sendAgain(edge string, messages []jetstream.Message) {
+	for _, m := range messages {
+		o, ok, err := command.FromMessage(m.Data)
+		if err != nil || !ok {
+			continue // nobody can read it: the hub's administrator wrote it
+		}
+		select {
+		case c.requests <- request{edge: edge, command: &order{command: o, stored: make(chan struct{}, 1)}}:
+		default:
+			c.logger.Warn("a command is not sent again: too many requests wait", "channel", c.name, "edge", edge, "command", o.ID)
+		}
+	}
 }

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/command"
 )
 
@@ -175,28 +174,15 @@ func (im *Importer) Command(c command.Command) error {
 // message, which goes to the inbox. A command that cannot be taken is told of
 // as a task that failed.
 func (im *Importer) order(message []byte) (ok bool) {
-	f, err := change.DecodeFrame(message)
-	if err != nil || f.Kind != change.KindCommand {
+	c, ok, err := command.FromMessage(message)
+	if !ok {
 		return false
 	}
-	c, err := decodeCommand(f)
 	if err == nil {
 		err = im.Command(c)
 	}
 	if err != nil {
-		im.view.task(command.Task{ID: f.Request, Verb: c.Verb, State: command.Failed, Reason: err.Error()})
+		im.view.task(command.Task{ID: c.ID, Verb: c.Verb, State: command.Failed, Reason: err.Error()})
 	}
 	return true
-}
-
-func decodeCommand(f change.Frame) (command.Command, error) {
-	raw, err := change.Decompress(f.Body)
-	if err != nil {
-		return command.Command{}, err
-	}
-	json, err := change.DecodeCommand(raw)
-	if err != nil {
-		return command.Command{}, err
-	}
-	return command.Decode(json)
 }

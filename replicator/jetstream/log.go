@@ -60,7 +60,7 @@ func (l *Log) ensure(ctx context.Context, cfg LogConfig) error {
 	log := jetstream.StreamConfig{
 		Name:           Stream(cfg.Source),
 		Description:    "syncer: the changes of source " + cfg.Source,
-		Subjects:       []string{LogSubject(cfg.Source, "*"), EdgeSubject(cfg.Source, "*")},
+		Subjects:       []string{LogSubject(cfg.Source, "*"), EdgeSubject(cfg.Source, "*"), OrderSubject(cfg.Source, "*")},
 		Retention:      jetstream.LimitsPolicy,
 		Discard:        jetstream.DiscardOld,
 		Storage:        jetstream.FileStorage,
@@ -164,8 +164,8 @@ func found(raw *jetstream.RawStreamMsg, err error, what string) (Message, bool, 
 }
 
 // SetConsumer makes the durable consumer of an edge anew, so that its next
-// message is the first one at or after seq, and forgets pages and chunks that
-// were meant for its earlier sessions.
+// message is the first one at or after seq, and forgets pages, chunks and
+// commands that were sent to it before.
 func (l *Log) SetConsumer(ctx context.Context, edge, channel string, seq uint64) error {
 	if err := l.DropConsumer(ctx, edge); err != nil {
 		return err
@@ -181,7 +181,7 @@ func (l *Log) SetConsumer(ctx context.Context, edge, channel string, seq uint64)
 		AckPolicy:         jetstream.AckAllPolicy,
 		AckWait:           5 * time.Minute,
 		MaxAckPending:     4096,
-		FilterSubjects:    []string{LogSubject(l.source, channel), EdgeSubject(l.source, edge)},
+		FilterSubjects:    []string{LogSubject(l.source, channel), EdgeSubject(l.source, edge), OrderSubject(l.source, edge)},
 		MemoryStorage:     true,
 		Replicas:          1,
 		InactiveThreshold: 72 * time.Hour,
@@ -196,11 +196,32 @@ func (l *Log) purgeEdge(ctx context.Context, edge string, seq uint64) error {
 	if seq <= 1 {
 		return nil
 	}
-	err := l.stream.Purge(ctx, jetstream.WithPurgeSubject(EdgeSubject(l.source, edge)), jetstream.WithPurgeSequence(seq))
-	if err != nil {
-		return fmt.Errorf("purge old chunks of edge %s: %w", edge, err)
+	for _, subject := range []string{EdgeSubject(l.source, edge), OrderSubject(l.source, edge)} {
+		err := l.stream.Purge(ctx, jetstream.WithPurgeSubject(subject), jetstream.WithPurgeSequence(seq))
+		if err != nil {
+			return fmt.Errorf("purge what edge %s was sent before: %w", edge, err)
+		}
 	}
 	return nil
+}
+
+// Orders are the messages with commands to an edge below a sequence, oldest
+// first.
+func (l *Log) Orders(ctx context.Context, edge string, below uint64) ([]Message, error) {
+	var out []Message
+	for at := uint64(1); at < below; {
+		raw, err := l.stream.GetMsg(ctx, at, jetstream.WithGetMsgSubject(OrderSubject(l.source, edge)))
+		m, ok, err := found(raw, err, "read the commands to edge "+edge)
+		if err != nil {
+			return nil, err
+		}
+		if !ok || m.Seq >= below {
+			break
+		}
+		out = append(out, m)
+		at = m.Seq + 1
+	}
+	return out, nil
 }
 
 // DropConsumer removes the durable consumer of an edge. It is no error when

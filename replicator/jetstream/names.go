@@ -14,6 +14,10 @@ func LogSubject(source, channel string) string { return "syncer.log." + source +
 // and so in the same order as the frames.
 func EdgeSubject(source, edge string) string { return "syncer.edge." + source + "." + edge }
 
+// OrderSubject carries the commands of operators to one edge, in the same
+// stream.
+func OrderSubject(source, edge string) string { return "syncer.order." + source + "." + edge }
+
 // RPCSubject is where the exporter answers one edge.
 func RPCSubject(source, edge string) string { return "syncer.rpc." + source + "." + edge }
 
