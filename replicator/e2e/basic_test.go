@@ -9,6 +9,7 @@ import (
 )
 
 func TestFirstCopyAndFollow(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	for i := range 500 {
 		if _, err := s.source.Client().Put(t.Context(), fmt.Sprintf("/flags/k%04d", i), fmt.Sprint("value ", i)); err != nil {

@@ -68,8 +68,10 @@ func (s *site) lastSelected() int64 {
 }
 
 func TestEdgeLoses(t *testing.T) {
+	t.Parallel()
 	for what, lose := range losses {
 		t.Run(what, func(t *testing.T) {
+			t.Parallel()
 			s, tr, d := runningSite(t)
 			s.fillInbox(d)
 			lose(s)
@@ -89,10 +91,12 @@ var resets = map[string]func(s *site, older string) error{
 }
 
 func TestEdgeEtcdSetBack(t *testing.T) {
+	t.Parallel()
 	for what, reset := range resets {
 		for _, busy := range []bool{false, true} {
 			for _, stopped := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s/busy=%t/stopped=%t", what, busy, stopped), func(t *testing.T) {
+					t.Parallel()
 					s, tr, d := runningSite(t)
 					older := filepath.Join(s.dir, "older")
 					if err := s.target.Copy(t.Context(), older); err != nil {
@@ -136,6 +140,7 @@ func (s *site) setBack(tr *truth, d *daemons, stopped, busy bool, reset func() e
 // An edge that has applied all notices on an idle channel that its etcd is
 // empty.
 func TestEdgeKeepsWhatIsNotSelected(t *testing.T) {
+	t.Parallel()
 	s, tr, _ := runningSite(t)
 	tr.writeTarget(put("/edge/flags/private/mine", "1"), put("/elsewhere/mine", "2"), put("/appz", "3"))
 	s.under(gentle(), func() {

@@ -13,8 +13,10 @@ import (
 )
 
 func TestExporterLosesItsIndex(t *testing.T) {
+	t.Parallel()
 	for name, alsoStream := range map[string]bool{"index": false, "index and stream": true} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s, tr, d := runningSite(t)
 			d.stopExporter()
 			s.load(t.Context(), workload.Load{Ops: 200})
@@ -36,8 +38,10 @@ func TestExporterLosesItsIndex(t *testing.T) {
 // An index that is older than the stream's tail, as after a crash, catches up
 // without publishing anything again.
 func TestExporterIndexIsOlderThanTheStream(t *testing.T) {
+	t.Parallel()
 	for name, compacted := range map[string]bool{"history readable": false, "history compacted": true} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s, tr, d := runningSite(t)
 			d.stopExporter()
 			older := filepath.Join(s.dir, "older.db")
@@ -74,8 +78,10 @@ func (s *site) compact() {
 // Far behind, keys are compared instead of replaying history: the edge goes on
 // from where it stood, without a resync.
 func TestExporterFarBehind(t *testing.T) {
+	t.Parallel()
 	for name, compacted := range map[string]bool{"25,000 revisions": false, "compacted": true} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s, tr, d := runningSite(t)
 			s.put("/flags/goes", "soon")
 			s.settle()
@@ -130,6 +136,7 @@ func (s *site) churn(n int) {
 // A comparison with more differences than one changeset carries is applied in
 // parts, which the cursor says until the last one is in place.
 func TestExporterComparesALot(t *testing.T) {
+	t.Parallel()
 	s, tr, d := runningSite(t)
 	d.stopExporter()
 	s.fill("/apps/many/", 1200, 4<<10)
@@ -144,6 +151,7 @@ func TestExporterComparesALot(t *testing.T) {
 // The exporter stops within a comparison: what it published of it stays
 // unfinished for ever.
 func TestExporterStopsWithinAComparison(t *testing.T) {
+	t.Parallel()
 	s, tr, d := runningSite(t, withLinks)
 	d.stopExporter()
 	s.fill("/apps/many/", 3000, 4<<10)
@@ -229,6 +237,7 @@ func (s *site) settleSoon() {
 
 // A publisher that does not know the newest message cannot publish.
 func TestStaleExporterCannotPublish(t *testing.T) {
+	t.Parallel()
 	s, tr, _ := runningSite(t)
 	log, err := syncstream.OpenLog(t.Context(), s.admin, syncstream.LogConfig{
 		Source: "cloud", MaxBytes: int64(s.cloud.Stream.MaxBytes), MaxAge: s.cloud.Stream.MaxAge, Replicas: 1,
@@ -257,9 +266,11 @@ func TestStaleExporterCannotPublish(t *testing.T) {
 
 // A source that was put back to a backup has another history from there on.
 func TestSourceRestored(t *testing.T) {
+	t.Parallel()
 	for name, stopped := range map[string]bool{"exporter running": false, "exporter stopped": true} {
 		for what, ops := range map[string]int{"not as far": 30, "further than before": 700} {
 			t.Run(name+"/"+what, func(t *testing.T) {
+				t.Parallel()
 				s, tr, d := runningSite(t)
 				older := filepath.Join(s.dir, "older")
 				if err := s.source.Copy(t.Context(), older); err != nil {
@@ -291,6 +302,7 @@ func TestSourceRestored(t *testing.T) {
 // The source is compacted all the time while the edge makes its first copy,
 // under writes.
 func TestFirstCopyUnderCompaction(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	tr := s.record()
 	s.fill("/apps/bulk/", 4000, 2<<10)

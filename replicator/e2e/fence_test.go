@@ -57,8 +57,10 @@ func (s *site) fenced(ended <-chan error, by string) {
 }
 
 func TestTwoImportersOfOneEdge(t *testing.T) {
+	t.Parallel()
 	for name, busy := range map[string]bool{"idle": false, "busy": true} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := newSite(t)
 			tr := s.record()
 			s.load(t.Context(), workload.Load{Ops: 200})

@@ -239,6 +239,7 @@ func (s *site) load(ctx context.Context, l workload.Load) {
 }
 
 func TestGuaranteesWhileFollowing(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	tr := s.record()
 	s.load(t.Context(), workload.Load{Ops: 300})
@@ -250,6 +251,7 @@ func TestGuaranteesWhileFollowing(t *testing.T) {
 }
 
 func TestGuaranteesAcrossRestarts(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	tr := s.record()
 	stopExporter, stopImporter := s.startExporter(), s.startImporter()

@@ -23,8 +23,10 @@ func (s *site) goesOn() {
 }
 
 func TestLinkIsCut(t *testing.T) {
+	t.Parallel()
 	for name, link := range links {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s, tr, _ := runningSite(t, withLinks)
 			s.under(workload.Load{Writers: 4, Rate: 300}, func() {
 				for i := range 6 {
@@ -45,8 +47,10 @@ func TestLinkIsCut(t *testing.T) {
 }
 
 func TestLinkIsBlackHoled(t *testing.T) {
+	t.Parallel()
 	for name, link := range links {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s, tr, _ := runningSite(t, withLinks)
 			s.under(gentle(), func() {
 				link(s).BlackHole()
@@ -63,8 +67,10 @@ func TestLinkIsBlackHoled(t *testing.T) {
 }
 
 func TestLinkIsThrottled(t *testing.T) {
+	t.Parallel()
 	for name, link := range links {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s, tr, d := runningSite(t, withLinks)
 			link(s).Throttle(200 << 10)
 			s.under(gentle(), func() {
@@ -81,6 +87,7 @@ func TestLinkIsThrottled(t *testing.T) {
 
 // A first copy over a slow link that is cut again and again makes progress.
 func TestFirstCopyOverABadLink(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, withLinks)
 	tr := s.record()
 	s.fill("/flags/bulk/", 1500, 2<<10)

@@ -22,8 +22,10 @@ var edits = map[string]func(*site) []clientv3.Op{
 // What is edited at the edge is found, said, and put right, also on an idle
 // channel.
 func TestLocalEdit(t *testing.T) {
+	t.Parallel()
 	for what, edit := range edits {
 		t.Run(what, func(t *testing.T) {
+			t.Parallel()
 			s, tr, _ := runningSite(t)
 			s.put("/apps/known", "as the source has it")
 			before := s.settle()
@@ -40,6 +42,7 @@ func TestLocalEdit(t *testing.T) {
 
 // Edits that keep coming do not keep the edge from following the source.
 func TestLocalEditsUnderLoad(t *testing.T) {
+	t.Parallel()
 	s, tr, _ := runningSite(t)
 	s.under(gentle(), func() {
 		for range 3 {

@@ -13,6 +13,7 @@ import (
 // while a site went through restarts, a lost link and a twin of its importer
 // under a random workload.
 func TestGuarantee(t *testing.T) {
+	t.Parallel()
 	s, tr, d := runningSite(t, withLinks)
 	s.under(gentle(), func() {
 		d.stopExporter()

@@ -35,8 +35,10 @@ func (s *site) alarm(action pb.AlarmRequest_AlarmAction) {
 }
 
 func TestTargetIsFull(t *testing.T) {
+	t.Parallel()
 	for name, restart := range map[string]bool{"running": false, "restarted meanwhile": true} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s, tr, d := runningSite(t)
 			s.alarm(pb.AlarmRequest_ACTIVATE)
 			s.load(t.Context(), workload.Load{Ops: 100})
@@ -85,8 +87,10 @@ func (s *site) start(start func(context.Context) error) {
 }
 
 func TestOutages(t *testing.T) {
+	t.Parallel()
 	for name, outage := range outages {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s, tr, _ := runningSite(t)
 			s.under(gentle(), func() {
 				for range 2 {
@@ -103,6 +107,7 @@ func TestOutages(t *testing.T) {
 }
 
 func TestHubOutage(t *testing.T) {
+	t.Parallel()
 	s, tr, _ := runningSite(t)
 	s.under(gentle(), func() {
 		for range 2 {
@@ -145,6 +150,7 @@ func (s *site) dialTarget(logger *slog.Logger) func(ctx context.Context) (*clien
 
 // An edge that starts while its hub is away applies what it has received.
 func TestEdgeStartsWithoutItsHub(t *testing.T) {
+	t.Parallel()
 	s, tr, d := runningSite(t)
 	at := s.sourceRevision()
 	s.reportSince(0, "has seen some heartbeats", func(e status.Edge) bool { return e.VerifiedRevision >= at })

@@ -12,6 +12,7 @@ import (
 )
 
 func TestLargestValue(t *testing.T) {
+	t.Parallel()
 	s, tr, _ := runningSite(t)
 	value := strings.Repeat("0123456789abcdef", 1400<<10/16)
 	s.under(gentle(), func() {
@@ -27,6 +28,7 @@ func TestLargestValue(t *testing.T) {
 // each changeset is then applied by itself, and an importer that stops between
 // two of them skips none.
 func TestStopBetweenChangesetsOfOneFrame(t *testing.T) {
+	t.Parallel()
 	s, tr, d := runningSite(t, withTargetLink)
 	value := strings.Repeat("0123456789abcdef", 1490<<10/16)
 	for round := range 5 {
@@ -53,6 +55,7 @@ func TestStopBetweenChangesetsOfOneFrame(t *testing.T) {
 }
 
 func TestTransactionOf128Operations(t *testing.T) {
+	t.Parallel()
 	s, tr, _ := runningSite(t)
 	var keys []string
 	var ops []clientv3.Op
@@ -122,6 +125,7 @@ func TestExpiryOf10000Keys(t *testing.T) {
 // More than 8 MiB of tombstones at one revision are carried in parts, and the
 // target is torn meanwhile.
 func TestRevisionThatDoesNotFit(t *testing.T) {
+	t.Parallel()
 	s, tr, _ := runningSite(t)
 	prefix := "/apps/" + strings.Repeat("long/", 200)
 	s.fill(prefix, 9000, 10)
@@ -142,6 +146,7 @@ func TestRevisionThatDoesNotFit(t *testing.T) {
 // An importer that stops within a torn revision finishes it, and does not take
 // what came before it in the same frame for its end.
 func TestStopWithinATornRevision(t *testing.T) {
+	t.Parallel()
 	s, tr, d := runningSite(t, withTargetLink)
 	prefix := "/apps/" + strings.Repeat("long/", 200)
 	s.fill(prefix, 9000, 10)

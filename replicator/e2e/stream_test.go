@@ -45,8 +45,10 @@ var whoIsAway = map[string]away{
 }
 
 func TestStreamPurged(t *testing.T) {
+	t.Parallel()
 	for name, who := range whoIsAway {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s, tr, d := runningSite(t)
 			s.while(who, d, func() {
 				if err := s.stream().Purge(t.Context()); err != nil {
@@ -60,8 +62,10 @@ func TestStreamPurged(t *testing.T) {
 }
 
 func TestStreamDeleted(t *testing.T) {
+	t.Parallel()
 	for name, who := range whoIsAway {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s, tr, d := runningSite(t)
 			s.while(who, d, s.deleteStream)
 			s.settle()
@@ -73,6 +77,7 @@ func TestStreamDeleted(t *testing.T) {
 }
 
 func TestStreamDeletedUnderLoad(t *testing.T) {
+	t.Parallel()
 	s, tr, _ := runningSite(t)
 	s.under(gentle(), func() {
 		for range 3 {
@@ -88,8 +93,10 @@ func TestStreamDeletedUnderLoad(t *testing.T) {
 // A hub that is put back to an older copy of its directory has lost what it
 // acknowledged, and hands out sequence numbers for the second time.
 func TestHubRolledBack(t *testing.T) {
+	t.Parallel()
 	for name, who := range whoIsAway {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s, tr, d := runningSite(t)
 			copied := filepath.Join(s.dir, "older")
 			s.stopHub()
@@ -115,6 +122,7 @@ func TestHubRolledBack(t *testing.T) {
 
 // What an edge has not read yet is taken from the stream.
 func TestMessagesLostBeforeTheEdgeReadThem(t *testing.T) {
+	t.Parallel()
 	s, tr, d := runningSite(t)
 	d.stopImporter()
 	s.load(t.Context(), workload.Load{Ops: 300})
@@ -132,6 +140,7 @@ func TestMessagesLostBeforeTheEdgeReadThem(t *testing.T) {
 
 // The middle of what an edge reads vanishes while it reads.
 func TestGapWhileFollowing(t *testing.T) {
+	t.Parallel()
 	s, tr, _ := runningSite(t)
 	s.under(workload.Load{Writers: 4, Rate: 600}, func() {
 		for range 20 {
@@ -202,8 +211,10 @@ func (s *site) newestFrame() change.Frame {
 }
 
 func TestForeignMessages(t *testing.T) {
+	t.Parallel()
 	for name, message := range foreign {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s, tr, _ := runningSite(t)
 			s.load(t.Context(), workload.Load{Ops: 50})
 			s.settle()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"sync"
 )
 
 // Addresses are drawn below the range from which systems take the ports of
@@ -16,8 +17,13 @@ const (
 	portTries   = 200
 )
 
-// FreeAddress is a loopback host:port on which nothing listens. It is not
-// reserved: whoever listens first has it.
+// given holds the addresses that this process has handed out: a server that is
+// stopped for a while must find its own free.
+var given sync.Map
+
+// FreeAddress is a loopback host:port on which nothing listens, another one at
+// each call. It is not reserved against other processes: whoever listens first
+// has it.
 func FreeAddress() (string, error) {
 	var errs []error
 	for range portTries {
@@ -30,7 +36,9 @@ func FreeAddress() (string, error) {
 		if err := l.Close(); err != nil {
 			return "", fmt.Errorf("release %s: %w", addr, err)
 		}
-		return addr, nil
+		if _, again := given.LoadOrStore(addr, true); !again {
+			return addr, nil
+		}
 	}
 	return "", fmt.Errorf("find a free loopback port: %w", errors.Join(errs...))
 }
