@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -230,6 +231,7 @@ func compacted(r *rig, victim *daemon, plan string) (*testbed.Process, func()) {
 	r.start()
 	r.burst(workload.Load{Ops: 300})
 	r.prove()
+	r.hold(2 * time.Second) // the index is made durable while nothing happens, or when the exporter stops
 	r.exporter.stop(r.t)
 	r.burst(workload.Load{Ops: 300})
 	r.truth.catchUp(r.truth.source)
