@@ -101,7 +101,7 @@ var catalogue = []row{
 		notHere: "loss of packets is simulated by connections that are cut and frozen",
 		tests:   "e2e.TestResyncOverALongRoundTrip e2e.TestFirstCopyOverABadLink e2e.TestLinkIsThrottled syncer.TestFaultBadLink"},
 	{id: "N13", what: "somebody else writes junk to the channel",
-		tests: "e2e.TestForeignMessages e2e.TestJunkKeepsComing hub.TestEdgeIsRefusedEverythingElse hub.TestEdgeCannotUseTheServerAsItsHand"},
+		tests: "e2e.TestForeignMessages e2e.TestJunkKeepsComing e2e.TestFrameThatCannotBeRead hub.TestEdgeIsRefusedEverythingElse hub.TestEdgeCannotUseTheServerAsItsHand"},
 	{id: "N14", what: "the edge is shut out in the middle of its first copy",
 		tests: "e2e.TestEdgeIsShutOutDuringTheFirstCopy"},
 
