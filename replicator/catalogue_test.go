@@ -101,7 +101,7 @@ var catalogue = []row{
 		notHere: "loss of packets is simulated by connections that are cut and frozen",
 		tests:   "e2e.TestResyncOverALongRoundTrip e2e.TestFirstCopyOverABadLink e2e.TestLinkIsThrottled syncer.TestFaultBadLink"},
 	{id: "N13", what: "somebody else writes junk to the channel",
-		tests: "e2e.TestForeignMessages e2e.TestJunkKeepsComing hub.TestEdgeIsRefusedEverythingElse hub.TestEdgeCannotUseTheServerAsItsHand"},
+		tests: "e2e.TestForeignMessages e2e.TestJunkKeepsComing e2e.TestFrameThatCannotBeRead hub.TestEdgeIsRefusedEverythingElse hub.TestEdgeCannotUseTheServerAsItsHand"},
 	{id: "N14", what: "the edge is shut out in the middle of its first copy",
 		tests: "e2e.TestEdgeIsShutOutDuringTheFirstCopy"},
 
@@ -139,7 +139,7 @@ var catalogue = []row{
 		tests: "e2e.TestFrozenImporterIsOvertaken syncer.TestFaultPausedDaemons target.TestFencing"},
 
 	{id: "R1", what: "few and many differences",
-		tests: "digest.TestCompareFindsEveryDifference digest.TestPageOf100000KeysIsSmall digest.TestCoalesce target.TestReplaceIsExact e2e.TestResyncOverALongRoundTrip"},
+		tests: "e2e.TestFewAndManyDifferences digest.TestCompareFindsEveryDifference digest.TestPageOf100000KeysIsSmall digest.TestCoalesce target.TestReplaceIsExact e2e.TestResyncOverALongRoundTrip"},
 	{id: "R2", what: "deletes, renames, and delete and create again during an outage",
 		tests: "e2e.TestRenamesDuringAnOutage"},
 	{id: "R3", what: "resync while the source is written at full rate",
@@ -158,8 +158,7 @@ var catalogue = []row{
 	{id: "R9", what: "a resync would delete more than the guard allows",
 		pending: "the guard against mass deletes"},
 	{id: "R10", what: "many edges compare at once",
-		pending: "500 edges at once",
-		tests:   "digest.TestPageOf100000KeysIsSmall"},
+		tests: "e2e.TestManyEdgesCompareAtOnce digest.TestPageOf100000KeysIsSmall"},
 	{id: "R11", what: "the mapping changes, and the edge stops in between",
 		tests: "e2e.TestMappingChangesUnderLoad target.TestContained filter.TestMapIsInjective"},
 }

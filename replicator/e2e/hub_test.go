@@ -72,7 +72,7 @@ func (s *site) damageStream(storeDir string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	for i := len(raw) / 2; i < min(len(raw)/2+64, len(raw)); i++ {
+	for i := len(raw) / 2; i < min(len(raw)/2+4096, len(raw)); i++ {
 		raw[i] ^= 0x55
 	}
 	if err := os.WriteFile(blocks[0], raw, 0o600); err != nil {

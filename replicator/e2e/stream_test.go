@@ -234,3 +234,24 @@ func TestForeignMessages(t *testing.T) {
 		})
 	}
 }
+
+// A frame that follows the chain and cannot be read is not delivered for ever:
+// the edge compares.
+func TestFrameThatCannotBeRead(t *testing.T) {
+	s, tr, _ := runningSite(t)
+	for range 3 { // the next heartbeat may be faster
+		m, err := s.stream().GetLastMsgForSubject(t.Context(), syncstream.LogSubject("cloud", "flags"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := change.DecodeFrame(m.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Kind, f.Prev, f.First, f.PrevHash, f.Body = change.KindChanges, f.Last, f.Last, change.HashOf(m.Data), []byte("no frame at all")
+		s.publishForeign(change.EncodeFrame(f))
+	}
+	s.load(t.Context(), workload.Load{Ops: 50})
+	s.settle()
+	s.check(tr)
+}

@@ -227,11 +227,15 @@ func (a *applier) take(ctx context.Context, r wal.Record) error {
 		return err
 	}
 	raw, err := change.Decompress(body)
-	if err != nil {
-		return fmt.Errorf("inbox record %d: %w", r.Seq, err)
+	if err == nil {
+		a.im.view.shrank(len(raw), len(body))
+		err = a.handle(ctx, taken{Frame: f, hash: hash, seq: seq, record: r.Seq}, raw)
 	}
-	a.im.view.shrank(len(raw), len(body))
-	if err := a.handle(ctx, taken{Frame: f, hash: hash, seq: seq, record: r.Seq}, raw); err != nil {
+	if errors.Is(err, change.ErrMalformed) && !f.Kind.Chained() {
+		a.im.logger.Warn("what was asked for cannot be read, as if it had not come", "kind", f.Kind.String(), "sequence", seq, "cause", err.Error())
+		return nil
+	}
+	if err != nil {
 		return fmt.Errorf("%v of revisions %d to %d at sequence %d: %w", f.Kind, f.First, f.Last, seq, err)
 	}
 	return nil

@@ -194,14 +194,15 @@ func (im *Importer) follow(ctx context.Context, a *applier, p profile, reply *je
 	group.Go(func() error { return s.receive(ctx) })
 	group.Go(func() error { return a.run(ctx, false) })
 	err = group.Wait()
-	if errors.Is(err, ErrGap) && s.link.hash == reply.Head.Hash {
+	if errors.Is(err, ErrGap) && s.link.hash == reply.Head.Hash || errors.Is(err, change.ErrMalformed) {
 		im.dead.met(reply.Head.Hash)
 	}
 	return err
 }
 
 // deadEnd is a place in the chain behind which nothing fits, although the
-// exporter fed the edge from there: what follows was lost or replaced.
+// exporter fed the edge from there: what follows was lost or replaced, or
+// cannot be read.
 type deadEnd struct {
 	hash  change.Hash
 	count int

@@ -28,7 +28,9 @@ type Mismatch struct {
 	cause    error
 }
 
-func (m *Mismatch) Error() string { return m.cause.Error() }
+func (m *Mismatch) Error() string {
+	return fmt.Sprintf("expected the stream to end at %d, it ends at %d: %v", m.Expected, m.Ends, m.cause)
+}
 
 func (m *Mismatch) Unwrap() error { return m.cause }
 
