@@ -62,7 +62,7 @@ func (l *lab) mirrorAtEdge(b *bed) rig {
 }
 
 func (l *lab) warmFar(b *bed) rig {
-	return &installation{lab: l, bed: b, running: children{}, distant: true}
+	return &installation{lab: l, bed: b, running: children{}, linked: true, rtt: roundTrip}
 }
 
 // distant is a make-mirror with a link on one side.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/syncer-io/syncer/replicator/jetstream"
 	"github.com/syncer-io/syncer/replicator/jetstream/conn"
+	"github.com/syncer-io/syncer/replicator/status"
 	"github.com/syncer-io/syncer/replicator/testbed"
 )
 
@@ -25,8 +26,9 @@ type installation struct {
 	dir     string
 	address string         // of the hub
 	link    *testbed.Proxy // between the edge and the hub; may be nil
-	distant bool
-	cold    bool // start starts all three; otherwise hub and exporter run already
+	rtt     time.Duration  // of the link
+	linked  bool           // the edge is joined over a link
+	cold    bool           // start starts all three; otherwise hub and exporter run already
 	running children
 }
 
@@ -100,11 +102,11 @@ func (s *installation) join(ctx context.Context) error {
 		return fmt.Errorf("read the offer of a pair: %w", err)
 	}
 	address := s.address
-	if s.distant {
+	if s.linked {
 		if s.link, err = testbed.StartProxy(address); err != nil {
 			return err
 		}
-		s.link.Delay(roundTrip)
+		s.link.Delay(s.rtt)
 		address = s.link.Address()
 	}
 	_, err = command(ctx, s.lab.binary, "join", "nats://"+address, "--token", offer.Token,
@@ -150,24 +152,32 @@ func (s *installation) awaitExporter(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("count the keys of the source: %w", err)
 	}
-	nc, err := conn.Connect(ctx, conn.Options{URLs: []string{"nats://" + s.address}, CredentialsFile: s.path("hub/admin.nk"), Name: "bench"})
+	return s.awaitChannel(ctx, func(c status.Channel) bool { return c.Keys == uint64(resp.Count) })
+}
+
+// awaitChannel waits until the exporter says so of its channel.
+func (s *installation) awaitChannel(ctx context.Context, says func(status.Channel) bool) error {
+	nc, err := s.admin(ctx)
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
-	err = poll(ctx, 2*time.Minute, func() (bool, error) { return exporterKnows(ctx, nc, uint64(resp.Count)) })
+	err = poll(ctx, 2*time.Minute, func() (bool, error) {
+		all, err := jetstream.ReadStatuses(ctx, nc, sourceName)
+		if err != nil || all.Exporter == nil || len(all.Exporter.Channels) == 0 {
+			return false, err
+		}
+		return says(all.Exporter.Channels[0]), nil
+	})
 	if err != nil {
 		return fmt.Errorf("wait for the exporter: %w; its last output:\n%s", err, s.running["exporter"].Output())
 	}
 	return nil
 }
 
-func exporterKnows(ctx context.Context, nc *nats.Conn, keys uint64) (bool, error) {
-	all, err := jetstream.ReadStatuses(ctx, nc, sourceName)
-	if err != nil || all.Exporter == nil || len(all.Exporter.Channels) == 0 {
-		return false, err
-	}
-	return all.Exporter.Channels[0].Keys == keys, nil
+// admin is a connection of the hub's admin. The caller closes it.
+func (s *installation) admin(ctx context.Context) (*nats.Conn, error) {
+	return conn.Connect(ctx, conn.Options{URLs: []string{"nats://" + s.address}, CredentialsFile: s.path("hub/admin.nk"), Name: "bench"})
 }
 
 func (s *installation) proven(ctx context.Context) (bool, error) {

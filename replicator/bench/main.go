@@ -47,7 +47,10 @@ type options struct {
 	syncer  string // a binary that is built already
 	profile string // a directory for profiles of syncer's daemons
 
-	copyRounds, flatRounds, lagRounds, farRounds int
+	copyRounds, flatRounds, lagRounds, farRounds, backRounds int
+
+	missed    outageSize
+	differing outageDiffering
 
 	writing   time.Duration // how long the writers of flat-out and lag write
 	revisions int           // of the measurement over distance
@@ -57,11 +60,11 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	only := flags.String("run", "", "measure only what matches this `regexp`: copy, flat-out, lag, distance")
+	only := flags.String("run", "", "measure only what matches this `regexp`: copy, flat-out, lag, distance, outage")
 	tools := flags.String("tool", "", "measure only the tools that match this `regexp`: make-mirror, syncer")
 	keys := flags.String("keys", "", "comma-separated `counts` of keys of the first copies (20000,100000; quick: 20000)")
 	flags.StringVar(&o.out, "out", "", "write the page to this `file`; standard output otherwise")
-	flags.BoolVar(&o.quick, "quick", false, "one short round of everything: at most three minutes")
+	flags.BoolVar(&o.quick, "quick", false, "one short round of everything: at most four minutes")
 	flags.IntVar(&o.rounds, "rounds", 0, "rounds of each measurement and tool; 0 is two or three, and one where make-mirror takes minutes")
 	flags.StringVar(&o.dir, "dir", os.TempDir(), "`directory` for all data, on the disk to measure")
 	flags.StringVar(&o.syncer, "syncer", "", "measure this built `binary` instead of ./cmd/syncer")
@@ -97,14 +100,20 @@ func parse(args []string, stderr io.Writer) (options, error) {
 func (o *options) tune() {
 	o.keys = []int{20_000, 100_000}
 	o.copyRounds, o.flatRounds, o.lagRounds, o.farRounds = 3, 2, 2, 3
+	o.backRounds = 3
 	o.writing, o.revisions = 8*time.Second, 1000
+	o.missed = outageSize{keys: 20_000, revisions: 100_000, changed: 5_000, deletes: 500}
+	o.differing = outageDiffering{keys: 100_000, counts: []int{1, 100, 10_000}}
 	if o.quick {
 		o.keys = []int{20_000}
 		o.copyRounds, o.flatRounds, o.lagRounds, o.farRounds = 1, 1, 1, 1
+		o.backRounds = 1
 		o.writing, o.revisions = 4*time.Second, 200
+		o.missed = outageSize{keys: 5_000, revisions: 10_000, changed: 1_250, deletes: 125}
+		o.differing = outageDiffering{keys: 20_000, counts: []int{1, 100, 2_000}}
 	}
 	if o.rounds > 0 {
-		o.copyRounds, o.flatRounds, o.lagRounds, o.farRounds = o.rounds, o.rounds, o.rounds, o.rounds
+		o.copyRounds, o.flatRounds, o.lagRounds, o.farRounds, o.backRounds = o.rounds, o.rounds, o.rounds, o.rounds, o.rounds
 	}
 }
 

@@ -17,6 +17,8 @@ type results struct {
 	flat       *flat
 	lags       []*lags
 	far        *far
+	missed     *missed
+	differing  []*comeback
 }
 
 var lagRates = []int{200, 1000}
@@ -68,8 +70,17 @@ func (l *lab) parts(r *results) []part {
 			return err
 		}})
 	}
-	return append(out, part{"distance", func(ctx context.Context) (err error) {
-		r.far, err = l.distance(ctx)
-		return err
-	}})
+	return append(out,
+		part{"distance", func(ctx context.Context) (err error) {
+			r.far, err = l.distance(ctx)
+			return err
+		}},
+		part{"outage-missed", func(ctx context.Context) (err error) {
+			r.missed, err = l.outageMissed(ctx)
+			return err
+		}},
+		part{"outage-differing", func(ctx context.Context) (err error) {
+			r.differing, err = l.outageDiffers(ctx)
+			return err
+		}})
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/syncer-io/syncer/replicator/testbed"
@@ -13,6 +14,7 @@ type mirror struct {
 	lab                    *lab
 	bed                    *bed
 	sourceLink, targetLink *testbed.Proxy
+	from                   int64 // the revision to begin at; 0: copy everything first
 	running                children
 }
 
@@ -28,10 +30,12 @@ func (m *mirror) start(context.Context) error {
 	if m.targetLink != nil {
 		target = m.targetLink.Address()
 	}
-	p, err := testbed.StartProcess(testbed.ProcessConfig{
-		Path: m.lab.etcdctl,
-		Args: []string{"make-mirror", "--endpoints=" + source, "--prefix=" + prefix, target},
-	})
+	args := []string{"make-mirror", "--endpoints=" + source, "--prefix=" + prefix}
+	if m.from > 0 {
+		// With --rev alone it takes the prefix off the keys at the target.
+		args = append(args, fmt.Sprint("--rev=", m.from), "--dest-prefix="+prefix)
+	}
+	p, err := testbed.StartProcess(testbed.ProcessConfig{Path: m.lab.etcdctl, Args: append(args, target)})
 	if err == nil {
 		m.running["make-mirror"] = p
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // The targets that the project set itself.
@@ -10,6 +11,8 @@ const (
 	reachCopy     = 15.0 // times make-mirror
 	reachFollowed = 0.95 // of the source's revisions, while they are written
 	reachMemory   = 48e6 // bytes of the importer
+	reachBack     = 1.5  // seconds from the importer's start to the last key
+	reachWire     = 2 << 20
 )
 
 // Reach holds the medians against the targets.
@@ -36,6 +39,16 @@ func (v view) Reach() string {
 			f.syncer.share, percent, func(v float64) bool { return v >= reachFollowed })
 		importer = append(importer, importerPeak(f.syncer.usage))
 	}
+	if m := v.r.missed; m != nil {
+		for _, c := range m.near {
+			if c.name != syncerStarts().name {
+				continue
+			}
+			row("back after an outage, history "+c.history+", within "+seconds(reachBack), c.took, seconds, func(v float64) bool { return v <= reachBack })
+			row("back after an outage, history "+c.history+", with "+sized(reachWire)+" on the link", c.onTheLink(), sized, func(v float64) bool { return v <= reachWire })
+		}
+		row("back after an outage, no key wrong in any round", v.syncerWrong(), whole, func(v float64) bool { return v == 0 })
+	}
 	if len(importer) > 0 {
 		row(fmt.Sprintf("importer within %s resident at its peak", megabytes(reachMemory)), series{slices.Max(importer)},
 			func(v float64) string { return megabytes(int64(v)) }, func(v float64) bool { return v > 0 && v <= reachMemory })
@@ -44,3 +57,26 @@ func (v view) Reach() string {
 }
 
 func importerPeak(u usage) float64 { return float64(u["importer"].peak) }
+
+// onTheLink are the bytes of both directions.
+func (c *comeback) onTheLink() series {
+	out := slices.Clone(c.down)
+	for i := range out {
+		out[i] += c.up[i]
+	}
+	return out
+}
+
+// syncerWrong is the most keys that any return of syncer left wrong.
+func (v view) syncerWrong() series {
+	var out series
+	for _, c := range slices.Concat(v.r.missed.near, v.r.missed.far, v.r.differing) {
+		if strings.HasPrefix(c.name, "syncer") && len(c.wrong) > 0 {
+			out = append(out, slices.Max(c.wrong))
+		}
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return series{slices.Max(out)}
+}

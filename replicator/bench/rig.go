@@ -29,13 +29,22 @@ type children map[string]*testbed.Process
 
 func (c children) stop() error {
 	var err error
-	for name, p := range c {
-		if _, stopping := p.Stop(20 * time.Second); stopping != nil {
-			err = errors.Join(err, fmt.Errorf("stop %s: %w", name, stopping))
-		}
-		delete(c, name)
+	for name := range c {
+		err = errors.Join(err, c.end(name))
 	}
 	return err
+}
+
+func (c children) end(name string) error {
+	p, ok := c[name]
+	if !ok {
+		return nil
+	}
+	delete(c, name)
+	if _, err := p.Stop(20 * time.Second); err != nil {
+		return fmt.Errorf("stop %s: %w", name, err)
+	}
+	return nil
 }
 
 // following starts a rig on a source of n keys and waits until it follows:

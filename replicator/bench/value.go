@@ -72,6 +72,14 @@ func (v values) value(writer, number int) string {
 	return fmt.Sprintf(headFormat, writer, number) + string(v.bodies[(number*7+writer)%bodies])
 }
 
+// unlike makes a value that shares its random half with no other, for what is
+// measured in bytes: a frame that holds a body twice is smaller than it should
+// be.
+func unlike(writer, number int) string {
+	r := rand.New(rand.NewPCG(uint64(writer), uint64(number)))
+	return fmt.Sprintf(headFormat, writer, number) + string(body(r))
+}
+
 func parseValue(b []byte) (writer, number int, err error) {
 	if len(b) != valueBytes {
 		return 0, 0, fmt.Errorf("a value of %d bytes is none of ours", len(b))

@@ -2,6 +2,7 @@ package testbed
 
 import (
 	"math"
+	"math/rand/v2"
 	"sync"
 	"time"
 )
@@ -19,6 +20,7 @@ type conduct struct {
 	mu      sync.Mutex
 	mode    mode
 	delay   time.Duration // one way
+	loss    float64       // share of the segments
 	rate    int64         // bytes per second and direction; 0 is no bound
 	lanes   [directions]lane
 	changed chan struct{} // closed and replaced when the mode changes
@@ -26,6 +28,7 @@ type conduct struct {
 
 // lane is the state of one direction.
 type lane struct {
+	intact  int // segments until one is lost; means nothing without loss
 	passed  int64
 	allowed int64     // bytes until the cut
 	free    time.Time // when the next byte may leave under the rate
@@ -80,11 +83,46 @@ func (c *conduct) refuses() bool {
 	return c.mode == refusing
 }
 
-// due is when bytes that arrive now reach the other end.
-func (c *conduct) due() time.Time {
+// journey is how many of n bytes that arrive now travel together, and when they
+// reach the other end. A lost segment arrives one round trip later than it
+// would have, when its sender has learnt of it and sent it again; what follows
+// on the same connection waits for it.
+func (c *conduct) journey(d Direction, n int) (together int, due time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return time.Now().Add(c.delay)
+	due = time.Now().Add(c.delay)
+	if c.loss == 0 {
+		return n, due
+	}
+	l := &c.lanes[d]
+	if l.intact == 0 {
+		l.intact = untilLost(c.loss)
+		return min(n, segmentBytes), due.Add(2 * c.delay)
+	}
+	together = min(n, l.intact*segmentBytes)
+	l.intact -= (together + segmentBytes - 1) / segmentBytes
+	return together, due
+}
+
+// segmentBytes is what one packet carries, about.
+const segmentBytes = 1400
+
+func (c *conduct) setLoss(share float64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.loss = share
+	for d := range c.lanes {
+		c.lanes[d].intact = untilLost(share)
+	}
+}
+
+// untilLost draws how many segments arrive before one is lost, when each is
+// lost with the same probability.
+func untilLost(share float64) int {
+	if share <= 0 || share >= 1 {
+		return 0
+	}
+	return int(math.Log(1-rand.Float64()) / math.Log(1-share))
 }
 
 // reserve takes a place for n bytes on the link and says when it comes.

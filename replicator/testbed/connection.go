@@ -125,7 +125,7 @@ func (c *connection) read(d Direction, from net.Conn, queue chan<- chunk) {
 	for c.conduct.wait(c.done) {
 		buffer := make([]byte, c.conduct.portion())
 		n, err := from.Read(buffer)
-		if n > 0 && (!c.until(c.conduct.reserve(d, n)) || !c.send(queue, buffer[:n])) {
+		if n > 0 && (!c.until(c.conduct.reserve(d, n)) || !c.send(d, queue, buffer[:n])) {
 			return
 		}
 		if err != nil {
@@ -138,13 +138,17 @@ func (c *connection) read(d Direction, from net.Conn, queue chan<- chunk) {
 	}
 }
 
-func (c *connection) send(queue chan<- chunk, b []byte) bool {
-	select {
-	case queue <- chunk{bytes: b, due: c.conduct.due()}:
-		return true
-	case <-c.done:
-		return false
+func (c *connection) send(d Direction, queue chan<- chunk, b []byte) bool {
+	for len(b) > 0 {
+		n, due := c.conduct.journey(d, len(b))
+		select {
+		case queue <- chunk{bytes: b[:n], due: due}:
+			b = b[n:]
+		case <-c.done:
+			return false
+		}
 	}
+	return true
 }
 
 func (c *connection) deliver(d Direction, to net.Conn, queue <-chan chunk, cut func()) {

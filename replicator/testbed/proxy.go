@@ -97,6 +97,12 @@ func (p *Proxy) BlackHole() { p.conduct.setMode(frozen) }
 // Delay makes a round trip take at least rtt; half of it in each direction.
 func (p *Proxy) Delay(rtt time.Duration) { p.conduct.setDelay(rtt / 2) }
 
+// Lose loses a share of the packets, from 0 to below 1, as TCP shows it to its
+// user: nothing is missing, but a lost packet and all behind it on the same
+// connection arrive one more round trip late. That sender and receiver slow
+// down on loss is not part of it: on such a link TCP carries less.
+func (p *Proxy) Lose(share float64) { p.conduct.setLoss(share) }
+
 // Throttle bounds each direction to so many bytes per second over all
 // connections together; 0 is no bound.
 func (p *Proxy) Throttle(bytesPerSecond int64) { p.conduct.setRate(bytesPerSecond) }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -128,7 +129,11 @@ func TestProxyRefusesUntilPass(t *testing.T) {
 	c.roundTrip(conn, "a")
 	c.proxy.Refuse()
 	c.expectEnd(conn)
-	c.expectEnd(c.dial())
+	// The reset may come before the dial returns.
+	if conn, err := net.Dial("tcp", c.proxy.Address()); err == nil {
+		c.expectEnd(conn)
+		_ = conn.Close()
+	}
 	c.proxy.Pass()
 	c.roundTrip(c.dial(), "b")
 }
@@ -160,6 +165,54 @@ func TestProxyDelaysARoundTrip(t *testing.T) {
 	c.proxy.Delay(80 * time.Millisecond)
 	if took := c.roundTrip(conn, "a"); took < 80*time.Millisecond {
 		t.Errorf("a round trip took %s", took)
+	}
+}
+
+func TestProxyLosesNothingButTime(t *testing.T) {
+	c := newCaller(t)
+	conn := c.dial()
+	c.proxy.Delay(20 * time.Millisecond)
+	c.proxy.Lose(0.05)
+	text := strings.Repeat("0123456789abcdef", 1<<14)
+	if took := c.roundTrip(conn, text); took < 40*time.Millisecond {
+		t.Errorf("about ten of 190 packets were lost each way, and it took %s", took)
+	}
+	if up, down := c.proxy.Passed(); up != int64(len(text)) || down != up {
+		t.Errorf("passed %d up and %d down, want %d each: what is sent again is not counted", up, down, len(text))
+	}
+}
+
+func TestConductLosesSegments(t *testing.T) {
+	const delay = time.Minute
+	c := newConduct()
+	c.setDelay(delay)
+	c.setLoss(0.05)
+	sent, lost := 0, 0
+	for sent < 100_000*segmentBytes {
+		began := time.Now()
+		n, due := c.journey(Down, chunkBytes)
+		if n < 1 || n > chunkBytes {
+			t.Fatalf("%d of %d bytes travel together", n, chunkBytes)
+		}
+		sent += n
+		switch took := due.Sub(began).Round(delay); took {
+		case delay:
+		case 3 * delay:
+			lost++
+			if n != segmentBytes {
+				t.Errorf("%d bytes were lost together, want one segment", n)
+			}
+		default:
+			t.Fatalf("the journey takes %s", took)
+		}
+	}
+	// Reads of 16 KiB end in a short segment, so there are a few more.
+	if lost < 4_500 || lost > 6_500 {
+		t.Errorf("%d of about 100,000 segments were lost, want about 5,000", lost)
+	}
+	c.setLoss(0)
+	if n, due := c.journey(Down, chunkBytes); n != chunkBytes || time.Until(due) > delay {
+		t.Errorf("without loss, %d bytes travel together and arrive in %s", n, time.Until(due))
 	}
 }
 
