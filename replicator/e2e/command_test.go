@@ -19,6 +19,7 @@ import (
 // An accepted command is in the hub, in the order of the edge's frames, also
 // while the edge is away.
 func TestAcceptedCommandIsStoredForItsEdge(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	want := command.New(command.Plan)
 	want.Prefix = "/edge/flags/a"
@@ -34,6 +35,7 @@ func TestAcceptedCommandIsStoredForItsEdge(t *testing.T) {
 }
 
 func TestExporterRefusesACommandToAStranger(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.startExporter()
 	s.ask("store-1", command.New(command.Verify))
@@ -50,6 +52,7 @@ func TestExporterRefusesACommandToAStranger(t *testing.T) {
 // The importer answers at its control socket while it runs, and takes a
 // command once.
 func TestImporterTakesCommandsAtItsSocket(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	client := control.NewClient(s.edge.DataDir)
 	defer client.Close()

@@ -19,6 +19,7 @@ import (
 // R10: after an exporter started over, a whole fleet asks for the digest page at
 // once. It is made and published for all of them together.
 func TestManyEdgesShareOnePage(t *testing.T) {
+	t.Parallel()
 	const edges = 500
 	s := newSite(t)
 	s.fill("/apps/", 2000, 10)

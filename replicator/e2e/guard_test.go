@@ -51,6 +51,7 @@ func (s *site) stopped(rule string) status.Parked {
 // R9, guarantee "Absence is never a delete": too many deletes at once wait for
 // somebody, and everything else goes on.
 func TestGuarantee_AbsenceIsNeverADelete(t *testing.T) {
+	t.Parallel()
 	s, d := guardedSite(t)
 	s.deleteSource("/apps/")
 	if g := s.stopped("apps"); g.Keys != 30 || g.Of != 30 {
@@ -84,6 +85,7 @@ func (s *site) all() []status.Edge {
 
 // Few deletes, and many of a rule with a guard of its own, are carried out.
 func TestGuardLetsFewDeletesPass(t *testing.T) {
+	t.Parallel()
 	s, _ := guardedSite(t, withPolicy(strings.Replace(guardedPolicy, "  - name: apps\n", "  - name: apps\n    guard: {percent: 100}\n", 1)))
 	s.deleteSource("/apps/")
 	s.deleteSource("/flags/00000") // 10 of 30 are many
@@ -109,6 +111,7 @@ func TestGuardLetsFewDeletesPass(t *testing.T) {
 // S13: a source that was replaced by an empty cluster is a new history without
 // keys. Nothing is deleted.
 func TestSourceReplacedByAnEmptyCluster(t *testing.T) {
+	t.Parallel()
 	s, d := guardedSite(t)
 	d.stopExporter()
 	if err := s.source.Wipe(t.Context()); err != nil {
@@ -128,6 +131,7 @@ func TestSourceReplacedByAnEmptyCluster(t *testing.T) {
 // S17: keys of a rule that left the policy go, unless they are many: then they
 // wait. The rule that comes back takes them over.
 func TestRuleLeavesThePolicy(t *testing.T) {
+	t.Parallel()
 	s, d := guardedSite(t)
 	without := strings.Replace(guardedPolicy, "  - name: apps\n    prefix: /apps/\n", "", 1)
 	if without == guardedPolicy {
@@ -168,6 +172,7 @@ var smallTarget = testbed.EtcdConfig{Fast: true, MaxRequestBytes: 512 << 10}
 // D11: a value that the target refuses for ever waits as a group with what came
 // with it, the edge says so, and everything else goes on.
 func TestPoison(t *testing.T) {
+	t.Parallel()
 	s, d := guardedSite(t, withTarget(smallTarget))
 	poison := strings.Repeat("x", 600<<10)
 	s.txn(map[string]string{"/apps/000001": "with", "/apps/big": poison, "/flags/000001": "with"})
@@ -197,6 +202,7 @@ func TestPoison(t *testing.T) {
 
 // The same value in a first copy waits too.
 func TestPoisonInTheFirstCopy(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, withPolicy(guardedPolicy), withTarget(smallTarget))
 	s.fill("/apps/", 200, 1000)
 	s.put("/apps/big", strings.Repeat("x", 600<<10))

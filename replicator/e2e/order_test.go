@@ -67,6 +67,7 @@ func (s *site) deleteTarget(key string) {
 }
 
 func TestVerifyOfEqualSides(t *testing.T) {
+	t.Parallel()
 	s, _ := guardedSite(t)
 	for _, deep := range []bool{false, true} {
 		c := command.New(command.Verify)
@@ -85,6 +86,7 @@ func TestVerifyOfEqualSides(t *testing.T) {
 // R7: what somebody changed by hand at the target is named by diff, and
 // repaired.
 func TestDiffNamesWhatDiffers(t *testing.T) {
+	t.Parallel()
 	s, _ := guardedSite(t, withSlowHeartbeat)
 	s.deleteTarget("/apps/000001")
 	s.putTarget("/apps/000002", "by hand")
@@ -113,6 +115,7 @@ func TestDiffNamesWhatDiffers(t *testing.T) {
 }
 
 func TestResyncInFull(t *testing.T) {
+	t.Parallel()
 	s, _ := guardedSite(t)
 	full := command.New(command.Resync)
 	full.Full = true
@@ -128,6 +131,7 @@ func TestResyncInFull(t *testing.T) {
 
 // R4: a resync that is cut off goes on after a restart, with what is left.
 func TestResyncSurvivesARestart(t *testing.T) {
+	t.Parallel()
 	s, d := guardedSite(t)
 	s.fill("/apps/bulk/", 5000, 4<<10)
 	s.report("is in sync", in(status.InSync))
@@ -149,6 +153,7 @@ func TestResyncSurvivesARestart(t *testing.T) {
 }
 
 func TestPauseAndResume(t *testing.T) {
+	t.Parallel()
 	s, d := guardedSite(t)
 	s.done(command.New(command.Pause))
 	s.report("is paused", in(status.Paused))
@@ -170,6 +175,7 @@ func TestPauseAndResume(t *testing.T) {
 
 // What the guard stopped is carried out when somebody approves it by name.
 func TestApprove(t *testing.T) {
+	t.Parallel()
 	s, _ := guardedSite(t)
 	s.deleteSource("/apps/")
 	group := s.stopped("apps")
@@ -191,6 +197,7 @@ func TestApprove(t *testing.T) {
 
 // A dropped group stays shown and is not tried again by itself.
 func TestDropAndRetry(t *testing.T) {
+	t.Parallel()
 	s, _ := guardedSite(t, withTarget(smallTarget))
 	s.put("/apps/big", strings.Repeat("x", 600<<10))
 	group := s.report("is degraded", in(status.Degraded)).Parked[0]
@@ -212,6 +219,7 @@ func TestDropAndRetry(t *testing.T) {
 // An index that is wrong, whatever made it so, does not fool a comparison: the
 // source is read, and the index is made anew.
 func TestIndexThatIsWrong(t *testing.T) {
+	t.Parallel()
 	for _, deep := range []bool{false, true} {
 		t.Run(fmt.Sprintf("deep %v", deep), func(t *testing.T) {
 			s, d := guardedSite(t)
@@ -258,6 +266,7 @@ func (s *site) spoilIndex(key string) {
 // A command that was given while the edge was away is carried out when it comes
 // back, also when it has to go on from a later place of the stream.
 func TestCommandWaitsForItsEdge(t *testing.T) {
+	t.Parallel()
 	for name, gone := range map[string]bool{"history is there": false, "history is gone": true} {
 		t.Run(name, func(t *testing.T) {
 			s, d := guardedSite(t)
