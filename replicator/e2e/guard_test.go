@@ -50,7 +50,7 @@ func (s *site) stopped(rule string) status.Parked {
 
 // R9, guarantee "Absence is never a delete": too many deletes at once wait for
 // somebody, and everything else goes on.
-func TestGuarantee_AbsenceIsNeverADelete(t *testing.T) {
+func TestAbsenceIsNeverADelete(t *testing.T) {
 	t.Parallel()
 	s, d := guardedSite(t)
 	s.deleteSource("/apps/")

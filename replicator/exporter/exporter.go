@@ -94,7 +94,7 @@ func (e *Exporter) Run(ctx context.Context) (err error) {
 		began := time.Now()
 		err := e.term(ctx)
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // the end that was asked for
+			return nil
 		}
 		var format *change.FormatError
 		if errors.As(err, &format) {
@@ -105,11 +105,11 @@ func (e *Exporter) Run(ctx context.Context) (err error) {
 		}
 		e.refusals.learn(err)
 		e.note("standby", fault.Describe(err))
-		what := "the term ended"
 		if errors.As(err, new(unready)) {
-			what = "the hub is not usable, trying again"
+			e.logger.Warn("the hub is not usable, trying again", "cause", err.Error(), "try", fault.Try(err))
+		} else {
+			e.logger.Warn("the term ended", "cause", err.Error(), "try", fault.Try(err))
 		}
-		e.logger.Warn(what, "cause", err.Error(), "try", fault.Try(err))
 		e.startSpooling(ctx)
 		select {
 		case <-time.After(pause.NextBackOff()):

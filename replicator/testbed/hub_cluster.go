@@ -134,8 +134,8 @@ func (c *HubCluster) Leader(ctx context.Context, nc *nats.Conn, stream string) (
 			}
 			err = fmt.Errorf("nobody is named %q", name)
 		}
-		if err := c.wait(ctx); err != nil {
-			return nil, fmt.Errorf("find the leader of stream %s: %w", stream, err)
+		if stopped := c.wait(ctx); stopped != nil {
+			return nil, fmt.Errorf("find the leader of stream %s: %w", stream, errors.Join(err, stopped))
 		}
 	}
 }
