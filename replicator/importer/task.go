@@ -314,12 +314,12 @@ func (t *task) show(a *applier) {
 func (a *applier) complete(ctx context.Context) error {
 	c := &a.comparison
 	t := c.task
-	if c.dry && t.differ && t.put+t.delete == 0 {
+	if c.dry && !c.full && t.differ && t.put+t.delete == 0 {
 		return a.contradiction(ctx)
 	}
 	c.task = nil
 	t.show(a)
-	wrong := c.dry && t.put+t.delete > 0 && a.cursor.Consistent
+	wrong := c.dry && !c.full && t.put+t.delete > 0 && a.cursor.Consistent
 	if err := a.end(t, nil); err != nil {
 		return err
 	}

@@ -118,6 +118,9 @@ func (v *view) committed(c target.Cursor) {
 			v.edge.AppliedRevision, v.edge.ReceivedRevision, v.edge.SourceRevision = 0, c.Revision, c.Revision
 			v.edge.VerifiedRevision = 0
 		}
+		if v.paused && !c.Paused {
+			v.heardAt = time.Now() // what was missed meanwhile is no silence
+		}
 		v.paused = c.Paused
 		v.edge.Lineage, v.edge.Consistent, v.edge.Torn = c.Lineage, c.Consistent, c.TornCount
 		v.edge.AppliedRevision = max(c.Revision, v.edge.AppliedRevision)
