@@ -27,7 +27,7 @@ func (s series) percentile(p float64) float64 {
 	return sorted[max(at, 0)]
 }
 
-// show is the median, and the range when there are several rounds.
+// show is the median, and the range when rounds differ in what is shown.
 func (s series) show(format func(float64) string) string {
 	if len(s) == 0 {
 		return "–"
@@ -35,7 +35,11 @@ func (s series) show(format func(float64) string) string {
 	if len(s) == 1 {
 		return format(s[0])
 	}
-	return fmt.Sprintf("%s (%s–%s)", format(s.median()), format(slices.Min(s)), format(slices.Max(s)))
+	least, most := format(slices.Min(s)), format(slices.Max(s))
+	if least == most {
+		return least
+	}
+	return fmt.Sprintf("%s (%s–%s)", format(s.median()), least, most)
 }
 
 // over is what n makes of each figure, such as a rate out of times.

@@ -16,6 +16,9 @@ func TestSeries(t *testing.T) {
 	if got := s.show(whole); got != "3 (1–10)" {
 		t.Errorf("shown as %q", got)
 	}
+	if got := (series{2.1, 1.9, 2}).show(whole); got != "2" {
+		t.Errorf("rounds that show the same are shown as %q", got)
+	}
 	if got := (series{4, 9}).against(series{2, 3}).show(times); got != "2.6x (1.6x–3.6x)" {
 		t.Errorf("ratios %q", got)
 	}
