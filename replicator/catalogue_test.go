@@ -86,7 +86,7 @@ var catalogue = []row{
 	{id: "N5", what: "bits flip in the hub's store; a damaged node becomes the leader",
 		tests: "e2e.TestHubStoreIsDamaged e2e.TestDamagedNodeBecomesLeader"},
 	{id: "N6", what: "the stream's leader changes at each publish; nodes are killed again and again",
-		tests: "e2e.TestHubClusterLosesItsLeader e2e.TestTwoExportersThroughALeaderLoss testbed.TestHubClusterKeepsWhatItAcknowledged"},
+		tests: "e2e.TestHubClusterLosesItsLeader e2e.TestFaultHubClusterLosesItsLeader e2e.TestTwoExportersThroughALeaderLoss e2e.TestFaultTwoExportersThroughALeaderLoss testbed.TestHubClusterKeepsWhatItAcknowledged"},
 	{id: "N7", what: "the consumer's state is lost, ahead of the stream, or set back",
 		tests: "e2e.TestConsumerStateIsLost e2e.TestStreamDeletedUnderLoad"},
 	{id: "N8", what: "messages come twice, out of order, late",

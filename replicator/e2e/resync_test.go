@@ -149,6 +149,7 @@ func (s *site) answerPages(forge func(change.Frame) []byte, sent *atomic.Int64) 
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	stream := s.stream()
 	_, err = s.admin.Subscribe(syncstream.RPCSubject("cloud", "store-1"), func(m *nats.Msg) {
 		var req syncstream.Request
 		// Only the first ones: each message of a stranger has the exporter
@@ -156,7 +157,7 @@ func (s *site) answerPages(forge func(change.Frame) []byte, sent *atomic.Int64) 
 		if json.Unmarshal(m.Data, &req) != nil || req.Page == nil || sent.Load() == 3 {
 			return
 		}
-		newest, err := s.stream().GetLastMsgForSubject(s.t.Context(), syncstream.LogSubject("cloud", "flags"))
+		newest, err := stream.GetLastMsgForSubject(s.t.Context(), syncstream.LogSubject("cloud", "flags"))
 		if err != nil {
 			return
 		}
@@ -188,8 +189,8 @@ func TestTargetIsSilentDuringAComparison(t *testing.T) {
 	if err := s.stream().Purge(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	s.targetLink.Throttle(1 << 20) // a listing takes three seconds
 	_, down := s.targetLink.Passed()
-	s.targetLink.CutAfter(1, down+1<<20) // within the listing of about 3 MiB
 	mark := s.reports.mark()
 	d.stopImporter = s.startImporter()
 	s.until("the target is being read", func() bool { _, now := s.targetLink.Passed(); return now > down+200<<10 })
@@ -204,6 +205,7 @@ func TestTargetIsSilentDuringAComparison(t *testing.T) {
 		}
 	}
 	s.targetLink.Cut()
+	s.targetLink.Throttle(0)
 	s.targetLink.Pass()
 	s.settle()
 	s.check(tr)

@@ -99,12 +99,18 @@ func (l *Log) ensureStatus(ctx context.Context) error {
 	return nil
 }
 
+// notAvailable is JetStream's code for a cluster in which nobody leads.
+const notAvailable = 10008
+
 func explainStream(name string, err error) error {
 	try := "check the hub's JetStream limits (max_file_store, account limits) and its log"
 	class := fault.General
+	var api *jetstream.APIError
 	switch {
 	case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders):
-		class, try = fault.Unreachable, "check that JetStream is enabled on the hub and that these credentials may manage streams"
+		class, try = fault.Unreachable, "check that JetStream is enabled on the hub, that most of its servers run, and that these credentials may manage streams"
+	case errors.As(err, &api) && api.ErrorCode == notAvailable:
+		class, try = fault.Unreachable, "wait while the hub elects a leader; if it stays, see that most of its servers run"
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 		class, try = fault.Usage, "enable JetStream on the hub: a jetstream block in nats-server's configuration, or `syncer hub`"
 	}

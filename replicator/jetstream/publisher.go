@@ -29,7 +29,7 @@ type Mismatch struct {
 }
 
 func (m *Mismatch) Error() string {
-	return fmt.Sprintf("expected the stream to end at %d, it ends at %d: %v", m.Expected, m.Ends, m.cause)
+	return fmt.Sprintf("expected the stream to end at %d, it ends at %d: %s", m.Expected, m.Ends, m.cause.Error())
 }
 
 func (m *Mismatch) Unwrap() error { return m.cause }

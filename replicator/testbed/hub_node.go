@@ -57,9 +57,6 @@ type HubNode struct {
 // URL is where clients connect.
 func (n *HubNode) URL() string { return "nats://" + n.Address }
 
-// Running reports whether the node was started and neither stopped nor killed.
-func (n *HubNode) Running() bool { return n.process != nil }
-
 // Start starts a stopped node on its ports and directory and waits until it
 // takes connections. The cluster may elect its leaders later.
 func (n *HubNode) Start(ctx context.Context) error {
@@ -114,14 +111,6 @@ func (n *HubNode) signal(s syscall.Signal) error {
 		return fmt.Errorf("signal %s: %s does not run", s, n.Name)
 	}
 	return n.process.Signal(s)
-}
-
-// Log is the last 64 KiB that the running node wrote.
-func (n *HubNode) Log() string {
-	if n.process == nil {
-		return ""
-	}
-	return n.process.Output()
 }
 
 func (n *HubNode) file() string { return n.dir + ".conf" }
