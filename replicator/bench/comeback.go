@@ -113,13 +113,18 @@ func (c *comeback) edge(ctx context.Context, s *scene, begin func() error) (o ou
 		badLink{}.onto(s.syncer.link)
 		err = errors.Join(err, s.syncer.running.end("importer"))
 	}()
-	return c.measure(ctx, s, s.syncer.link, func() (*testbed.Process, error) {
+	o, err = c.measure(ctx, s, s.syncer.link, func() (*testbed.Process, error) {
 		err := begin()
 		return s.syncer.running["importer"], err
 	}, func() error {
 		_, err := s.syncer.proven(ctx)
 		return err
 	})
+	if err != nil {
+		return o, err
+	}
+	o.usage, err = s.syncer.usage()
+	return o, err
 }
 
 // mirrorFrom is an operator who has noted where make-mirror stopped.
@@ -149,6 +154,10 @@ func (c *comeback) mirrored(ctx context.Context, s *scene, from int64) (o outcom
 	if errors.Is(err, errStopped) {
 		return outcome{stopped: lastLine(m.running["make-mirror"].Output())}, nil
 	}
+	if err != nil {
+		return o, err
+	}
+	o.usage, err = m.usage()
 	return o, err
 }
 

@@ -81,6 +81,14 @@ func (v view) CopyAgain() string {
 	return ""
 }
 
+func usages(all []*comeback) []usage {
+	var out []usage
+	for _, c := range all {
+		out = append(out, c.usage)
+	}
+	return out
+}
+
 func (c *comeback) rightAfter() string {
 	if c.stopped != "" {
 		return "stops with an error"

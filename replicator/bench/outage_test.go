@@ -135,9 +135,9 @@ func TestPageShowsAnOutage(t *testing.T) {
 		"The keys and values that were wrong are 5.00 MiB",
 		"An edge of 100,000 keys whose history is gone",
 		"| back after an outage, history kept, within 1.50 s | 1.25 s | met |",
-		"| back after an outage, history kept, with 2.00 MiB on the link | 1.00 MiB | met |",
+		"| back after an outage, history kept, within 2.00 MiB on the link | 1.00 MiB | met |",
 		"| back after an outage, history gone, within 1.50 s | 1.75 s | **not met** |",
-		"| back after an outage, history gone, with 2.00 MiB on the link | 3.00 MiB | **not met** |",
+		"| back after an outage, history gone, within 2.00 MiB on the link | 3.00 MiB | **not met** |",
 		"| back after an outage, no key wrong in any round | 0 | met |",
 	} {
 		if !strings.Contains(string(page), want) {

@@ -41,11 +41,14 @@ func (v view) Reach() string {
 	}
 	if m := v.r.missed; m != nil {
 		for _, c := range m.near {
+			if len(c.took) > 0 {
+				importer = append(importer, importerPeak(c.usage))
+			}
 			if c.name != syncerStarts().name {
 				continue
 			}
 			row("back after an outage, history "+c.history+", within "+seconds(reachBack), c.took, seconds, func(v float64) bool { return v <= reachBack })
-			row("back after an outage, history "+c.history+", with "+sized(reachWire)+" on the link", c.onTheLink(), sized, func(v float64) bool { return v <= reachWire })
+			row("back after an outage, history "+c.history+", within "+sized(reachWire)+" on the link", c.onTheLink(), sized, func(v float64) bool { return v <= reachWire })
 		}
 		row("back after an outage, no key wrong in any round", v.syncerWrong(), whole, func(v float64) bool { return v == 0 })
 	}

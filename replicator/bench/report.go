@@ -102,6 +102,12 @@ func (v view) Memory() string {
 	if f := v.r.flat; f != nil {
 		row("writers flat out", f.mirror.usage, f.syncer.usage)
 	}
+	if m := v.r.missed; m != nil {
+		row("back from an outage", usages(m.near)...)
+	}
+	if d := v.r.differing; len(d) > 0 {
+		row(fmt.Sprintf("back from an outage, %s keys", v.DifferingKeys()), usages(d)...)
+	}
 	return t.String()
 }
 
