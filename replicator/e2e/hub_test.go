@@ -253,8 +253,8 @@ func TestHalfPublishedRevisionIsTakenOver(t *testing.T) {
 		return f.Kind == change.KindChanges && f.Part+1 < f.Parts
 	})
 	s.cloudLink.Refuse()
+	half := s.newestFrame() // before the standby takes over
 	d.stopExporter()
-	half := s.newestFrame()
 	if half.Part+1 == half.Parts {
 		t.Fatalf("all %d parts got through before the link was cut", half.Parts)
 	}

@@ -11,6 +11,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 
+	"github.com/syncer-io/syncer/replicator/command"
 	"github.com/syncer-io/syncer/replicator/status"
 	"github.com/syncer-io/syncer/replicator/testbed/guarantee"
 	"github.com/syncer-io/syncer/replicator/testbed/workload"
@@ -163,6 +164,8 @@ func TestMappingChangesUnderLoad(t *testing.T) {
 		d.stopImporter = s.startImporter()
 		s.goesOn()
 	})
+	asks := s.report("asks about the old place", func(e status.Edge) bool { return e.State == status.Halted && len(e.Parked) == 1 })
+	s.done(about(command.Approve, asks.Parked[0].ID))
 	at := s.sourceRevision()
 	s.report("is in sync", func(e status.Edge) bool { return e.State == status.InSync && e.VerifiedRevision >= at })
 	want := s.delivered("/flags/", "/edge/renamed/")
