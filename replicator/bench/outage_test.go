@@ -134,6 +134,7 @@ func TestPageShowsAnOutage(t *testing.T) {
 		"| gone | syncer, the importer starts | 4.00 s | 1.00 MiB | 1.0 KiB | 0 | 41.0 s |",
 		"The keys and values that were wrong are 5.00 MiB",
 		"An edge of 100,000 keys whose history is gone",
+		"| 5,500 | syncer, the importer starts | 1.00 s | 50.0 KiB | 1.0 KiB | 2.00 MiB | 0 | – |",
 		"| back after an outage, history kept, within 1.50 s | 1.25 s | met |",
 		"| back after an outage, history kept, within 2.00 MiB on the link | 1.00 MiB | met |",
 		"| back after an outage, history gone, within 1.50 s | 1.75 s | **not met** |",
