@@ -129,7 +129,8 @@ func (c *comeback) newest() string {
 }
 
 // outageDiffers measures the return of an edge that has no history to go on
-// with, by how many keys differ.
+// with, by how many keys differ. make-mirror does the same whatever differs, so
+// that it takes part once, at the end.
 func (l *lab) outageDiffers(ctx context.Context) (_ []*comeback, err error) {
 	s, err := l.openScene(ctx, l.differing.keys)
 	if err != nil {
@@ -138,7 +139,7 @@ func (l *lab) outageDiffers(ctx context.Context) (_ []*comeback, err error) {
 	defer func() { err = errors.Join(err, s.close()) }()
 	var out []*comeback
 	before := 0
-	for _, n := range l.differing.counts {
+	for i, n := range l.differing.counts {
 		if err := s.put(ctx, n-before, before, n); err != nil {
 			return nil, err
 		}
@@ -146,12 +147,15 @@ func (l *lab) outageDiffers(ctx context.Context) (_ []*comeback, err error) {
 		if err := s.forget(ctx); err != nil {
 			return nil, err
 		}
-		c := syncerStarts().over(badLink{}, historyGone)
+		ways := []*comeback{syncerStarts().over(badLink{}, historyGone)}
+		if i == len(l.differing.counts)-1 {
+			ways = append(ways, mirrorFull().over(badLink{}, historyGone))
+		}
 		l.say("outage: %d of %d keys differ", n, l.differing.keys)
-		if err := l.comeBack(ctx, s, []*comeback{c}); err != nil {
+		if err := l.comeBack(ctx, s, ways); err != nil {
 			return nil, err
 		}
-		out = append(out, c)
+		out = append(out, ways...)
 	}
 	return out, nil
 }

@@ -64,21 +64,19 @@ func (o outageReport) Far() string {
 func (v view) DifferingKeys() string { return group(int64(v.r.options.differing.keys)) }
 
 func (v view) Differing() string {
-	t := newTable("keys that differ", "every key right after", "to the edge", "from the edge", "their keys and values, compressed alone", "keys wrong at the end", "proven equal after")
+	t := newTable("keys that differ", "tool", "every key right after", "to the edge", "from the edge", "their keys and values, compressed alone", "keys wrong at the end", "proven equal after")
 	for _, c := range v.r.differing {
-		t.add(group(int64(c.missing)), c.rightAfter(), c.down.show(sized), c.up.show(sized), sized(float64(c.smallest)), c.wrongKeys(), c.proof.show(seconds))
+		t.add(c.differ(), c.name, c.rightAfter(), c.down.show(sized), c.up.show(sized), sized(float64(c.smallest)), c.wrongKeys(), c.proof.show(seconds))
 	}
 	return t.String()
 }
 
-// CopyAgain is what make-mirror's copy of as many keys took in this run.
-func (v view) CopyAgain() string {
-	for _, c := range v.r.copies {
-		if c.keys == v.r.options.differing.keys && len(c.mirror.took) > 0 {
-			return c.mirror.took.show(seconds)
-		}
+// differ is how many keys were wrong; nothing when that was not looked at.
+func (c *comeback) differ() string {
+	if c.missing == 0 {
+		return "–"
 	}
-	return ""
+	return group(int64(c.missing))
 }
 
 func usages(all []*comeback) []usage {

@@ -40,6 +40,7 @@ func (v view) Reach() string {
 		importer = append(importer, importerPeak(f.syncer.usage))
 	}
 	if m := v.r.missed; m != nil {
+		back := "back after " + group(int64(m.size.revisions)) + " missed revisions, "
 		for _, c := range m.near {
 			if len(c.took) > 0 {
 				importer = append(importer, importerPeak(c.usage))
@@ -47,10 +48,10 @@ func (v view) Reach() string {
 			if c.name != syncerStarts().name {
 				continue
 			}
-			row("back after an outage, history "+c.history+", within "+seconds(reachBack), c.took, seconds, func(v float64) bool { return v <= reachBack })
-			row("back after an outage, history "+c.history+", within "+sized(reachWire)+" on the link", c.onTheLink(), sized, func(v float64) bool { return v <= reachWire })
+			row(back+"history "+c.history+", within "+seconds(reachBack), c.took, seconds, func(v float64) bool { return v <= reachBack })
+			row(back+"history "+c.history+", within "+sized(reachWire)+" on the link", c.onTheLink(), sized, func(v float64) bool { return v <= reachWire })
 		}
-		row("back after an outage, no key wrong in any round", v.syncerWrong(), whole, func(v float64) bool { return v == 0 })
+		row("back after any outage, no key wrong in any round", v.syncerWrong(), whole, func(v float64) bool { return v == 0 })
 	}
 	if len(importer) > 0 {
 		row(fmt.Sprintf("importer within %s resident at its peak", megabytes(reachMemory)), series{slices.Max(importer)},
