@@ -177,8 +177,8 @@ func TestMessagesComeTwiceAndOutOfOrder(t *testing.T) {
 	s.load(t.Context(), workload.Load{Ops: 100})
 	before := s.settle()
 	s.under(gentle(), func() {
-		for range 3 {
-			old := s.newestMessages(20)
+		for range 2 {
+			old := s.newestMessages(8)
 			rand.Shuffle(len(old), func(i, j int) { old[i], old[j] = old[j], old[i] })
 			for _, data := range append(old, old...) {
 				s.publishForeign(data)
