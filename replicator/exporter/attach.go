@@ -53,6 +53,10 @@ func (c *channel) attach(ctx context.Context, edge string, req *jetstream.Attach
 		return nil, err
 	}
 	c.sendAgain(edge, passed)
+	select {
+	case c.requests <- request{edge: edge, beat: true}:
+	default: // the next heartbeat is as good
+	}
 	failpoint.Hit(failpoint.ConsumerSetAfter)
 	c.logger.Info("edge attached", "edge", edge, "channel", c.name, "action", reply.Action,
 		"position", req.Head.Position.String(), "sequence", start, "reason", reason)

@@ -57,11 +57,13 @@ type channel struct {
 	watch     *watching
 	breaks    int64 // of the watch, when the history was last looked at
 	doubt     doubt
-	processed int64     // every event at or below it is in the index
-	floor     int64     // changes at or below it are on the stream already
-	newest    int64     // newest revision of the source that was heard of
-	changed   int64     // newest revision that changed a key
-	committed time.Time // when the index was last committed
+	processed int64            // every event at or below it is in the index
+	floor     int64            // changes at or below it are on the stream already
+	newest    int64            // newest revision of the source that was heard of
+	changed   int64            // newest revision that changed a key
+	committed time.Time        // when the index was last committed
+	beaten    time.Time        // when the last heartbeat was published
+	beatDue   <-chan time.Time // for edges that have just attached; nil when there are none
 	// whole: the term ended between two steps, so that what is in the index is
 	// published or in the open frame. An index that is further than that is
 	// forgotten: committed, its changes would never be published.
@@ -197,6 +199,8 @@ func (c *channel) follow(ctx context.Context) error {
 		case <-moved:
 		case r := <-c.requests:
 			err = c.take(ctx, r)
+		case <-c.beatDue:
+			err = c.beat(ctx)
 		case <-c.pages.due:
 			err = c.publishPages(ctx)
 		case r := <-c.chunks.results:
@@ -340,6 +344,7 @@ func (c *channel) beat(ctx context.Context) error {
 		return err
 	}
 	failpoint.Hit(failpoint.HeartbeatAfter)
+	c.beaten, c.beatDue = time.Now(), nil
 	c.show()
 	if time.Since(c.committed) >= commitEvery {
 		return c.commit(ctx)

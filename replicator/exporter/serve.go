@@ -2,6 +2,7 @@ package exporter
 
 import (
 	"context"
+	"time"
 
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/command"
@@ -16,6 +17,7 @@ type request struct {
 	page    *jetstream.PageRequest
 	ranges  *jetstream.RangesRequest
 	command *order
+	beat    bool // the edge has attached and waits for a heartbeat
 }
 
 // requestQueue bounds the requests that wait for a channel.
@@ -34,6 +36,8 @@ func (c *channel) take(ctx context.Context, r request) error {
 		return c.publishFindings(ctx, r)
 	case r.ranges != nil:
 		c.takeRanges(r)
+	case r.beat:
+		c.beatSoon()
 	case r.command != nil:
 		return c.publishCommand(ctx, r)
 	}
@@ -67,4 +71,16 @@ func (c *channel) publishFindings(ctx context.Context, r request) error {
 		}
 	}
 	return nil
+}
+
+// attachBeat is how long after a heartbeat the next one may follow that edges
+// wait for. They come together after an outage.
+const attachBeat = 100 * time.Millisecond
+
+// beatSoon has a heartbeat follow for an edge that has just attached: it tells
+// at once whether the edge is equal, which otherwise would wait for the next.
+func (c *channel) beatSoon() {
+	if c.beatDue == nil {
+		c.beatDue = time.After(max(0, attachBeat-time.Since(c.beaten)))
+	}
 }
