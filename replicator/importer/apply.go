@@ -432,7 +432,11 @@ func (a *applier) forget() {
 // more than it lets pass.
 func (a *applier) tearGuarded(ctx context.Context, s change.Changeset) error {
 	if a.torn == nil {
-		a.torn = a.step(s.Revision)
+		step, err := a.step(ctx, s.Revision)
+		if err != nil {
+			return err
+		}
+		a.torn = step
 	}
 	s, err := a.guarded(ctx, s, a.torn)
 	if err != nil {

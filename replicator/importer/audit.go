@@ -45,12 +45,29 @@ func (a *applier) audit(ctx context.Context) error {
 	if !a.cursor.Consistent || time.Now().Before(a.auditor.pause) {
 		return nil
 	}
-	if err := a.barrier(ctx); err != nil {
+	began := time.Now()
+	foreign, err := a.foreign(ctx)
+	a.auditor.pause = time.Now().Add(auditShare * time.Since(began))
+	if err != nil || !foreign {
 		return err
 	}
-	began := time.Now()
-	foreign := false
-	err := a.patiently(ctx, func() error {
+	a.im.view.mismatched()
+	if err := a.setConsistent(ctx, false); err != nil {
+		return err
+	}
+	a.postpone()
+	a.comparison.begin("somebody else wrote to the selection at the target")
+	a.forgetTable()
+	return nil
+}
+
+// foreign reports whether somebody else wrote to the selection since the target
+// was last looked through.
+func (a *applier) foreign(ctx context.Context) (foreign bool, err error) {
+	if err := a.barrier(ctx); err != nil {
+		return false, err
+	}
+	err = a.patiently(ctx, func() error {
 		found, err := a.target.Audit(ctx, a.ranges, a.auditor.since, a.auditor.ours)
 		if err != nil {
 			return err
@@ -65,15 +82,5 @@ func (a *applier) audit(ctx context.Context) error {
 		}
 		return nil
 	})
-	a.auditor.pause = time.Now().Add(auditShare * time.Since(began))
-	if err != nil || !foreign {
-		return err
-	}
-	a.im.view.mismatched()
-	if err := a.setConsistent(ctx, false); err != nil {
-		return err
-	}
-	a.postpone()
-	a.comparison.begin("somebody else wrote to the selection at the target")
-	return a.rescan(ctx)
+	return foreign, err
 }

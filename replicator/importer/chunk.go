@@ -44,6 +44,7 @@ type writes struct {
 
 	mu      sync.Mutex
 	put     []change.KV // keys only
+	revs    []int64     // of the target
 	deletes [][]byte
 	refused []change.Change
 }
@@ -109,8 +110,9 @@ func (a *applier) replaceOneByOne(ctx context.Context, job target.Chunk) error {
 	}
 	for _, kv := range plan.Put {
 		put := []change.Change{{Op: change.Put, Key: kv.Key, Value: kv.Value}}
-		err := a.promptly(ctx, func() error {
-			_, err := a.target.Commit(ctx, target.Tx{Changes: put})
+		var rev int64
+		err := a.promptly(ctx, func() (err error) {
+			rev, err = a.target.Commit(ctx, target.Tx{Changes: put})
 			return err
 		})
 		switch {
@@ -119,7 +121,7 @@ func (a *applier) replaceOneByOne(ctx context.Context, job target.Chunk) error {
 		case err != nil:
 			return err
 		default:
-			a.writes.took(a, target.Replaced{Put: []change.KV{kv}})
+			a.writes.took(a, target.Replaced{Put: []change.KV{kv}, Revisions: []int64{rev}})
 		}
 	}
 	a.writes.took(a, target.Replaced{Deleted: plan.Deleted})
@@ -135,6 +137,7 @@ func (w *writes) took(a *applier, done target.Replaced) {
 		w.put = append(w.put, change.KV{Key: kv.Key})
 	}
 	w.deletes = append(w.deletes, done.Deleted...)
+	w.revs = append(w.revs, done.Revisions...)
 }
 
 func (w *writes) refuse(c change.Change) {
@@ -160,6 +163,9 @@ func (a *applier) barrier(ctx context.Context) error {
 	}
 	for _, key := range w.deletes {
 		a.comparison.hold(key)
+	}
+	for _, rev := range w.revs {
+		a.auditor.wrote(rev)
 	}
 	if err != nil {
 		return err

@@ -18,8 +18,8 @@ const (
 	// chunkBytes is how much the source holds in the ranges that one chunk
 	// carries, about.
 	chunkBytes = 512 << 10
-	// windowBytes is how much is asked for and not yet here, windowPrints how
-	// much one request says of what the edge holds: it has to fit a message.
+	// windowBytes is how much is asked for and not yet here, about, windowPrints
+	// how much one request says of what the edge holds: it has to fit a message.
 	windowBytes  = 8 << 20
 	windowPrints = 256 << 10
 	// patienceBeats is how many heartbeats a comparison may stand still before
@@ -57,8 +57,9 @@ type comparison struct {
 
 	still    int // heartbeats without progress
 	patience int // how many there may be
-	ask      func(ctx context.Context, req jetstream.Request) error
+	ask      func(ctx context.Context, req jetstream.Request) (now time.Time, err error)
 	lastAsk  time.Time
+	taken    time.Time // when the exporter took the newest request, by its clock
 
 	task *task // whose comparison it is; nil: the importer's own
 }
@@ -87,9 +88,10 @@ func (c *comparison) stop() { *c = comparison{slot: c.slot, ask: c.ask} }
 
 func (c *comparison) running() bool { return c.id != "" && !c.settled }
 
-// tick is called at each heartbeat.
-func (c *comparison) tick(a *applier) {
-	if !c.running() {
+// tick is called at each heartbeat. One that was sent before the exporter took
+// the newest request says nothing about how long the answer takes.
+func (c *comparison) tick(a *applier, sent time.Time) {
+	if !c.running() || !sent.After(c.taken) {
 		return
 	}
 	if c.still++; c.still > c.patience {
@@ -142,8 +144,8 @@ func (c *comparison) askRanges(ctx context.Context, a *applier) error {
 	if c.dry {
 		req.Names = command.MaxSamples
 	}
-	for n < len(c.left) && (n == 0 || bytes+c.left[n].Bytes <= windowBytes && prints+len(c.left[n].Prints) <= windowPrints) {
-		bytes += c.left[n].Bytes
+	for n < len(c.left) && (n == 0 || bytes+expected(c.left[n]) <= windowBytes && prints+len(c.left[n].Prints) <= windowPrints) {
+		bytes += expected(c.left[n])
 		prints += len(c.left[n].Prints)
 		req.Ranges = append(req.Ranges, jetstream.RangeWanted{Range: c.left[n].Range, Prints: c.left[n].Prints})
 		n++
@@ -158,12 +160,25 @@ func (c *comparison) askRanges(ctx context.Context, a *applier) error {
 	return nil
 }
 
+// expected is what the answer to a range weighs, about. Of a range of which the
+// edge holds something most is expected to be equal; when it is not, more is on
+// its way than the window says, and waits on the hub.
+func expected(d digest.Difference) uint64 {
+	if d.Prints.Len() == 0 {
+		return d.Bytes
+	}
+	return d.Bytes / 8
+}
+
 func (c *comparison) send(ctx context.Context, req jetstream.Request) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	failpoint.Hit(failpoint.RequestBefore)
-	err := c.ask(ctx, req)
+	taken, err := c.ask(ctx, req)
 	failpoint.Hit(failpoint.RequestAfter)
+	if err == nil {
+		c.taken = taken
+	}
 	return err
 }
 
@@ -175,7 +190,7 @@ func (c *comparison) answered(request string, r change.Range) (d digest.Differen
 		return d, false
 	}
 	delete(c.out, string(r.Lo))
-	c.outBytes -= d.Bytes
+	c.outBytes -= expected(d)
 	c.still, c.patience = 0, patienceBeats
 	return d, true
 }

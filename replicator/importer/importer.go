@@ -272,7 +272,7 @@ func (im *Importer) prepare(ctx context.Context, p profile) (*applier, error) {
 	a.next = im.inbox.First()
 	a.place, a.keep = place{chain: a.cursorChain(), seq: cursor.Seq, behind: a.next}, a.next
 	a.seen = a.chain
-	if im.table == nil || im.stale.Load() || im.modRev != modRev {
+	if im.parked == nil || im.stale.Load() || im.modRev != modRev {
 		if err := im.look(ctx, a); err != nil {
 			return nil, err
 		}
@@ -290,7 +290,8 @@ func (im *Importer) prepare(ctx context.Context, p profile) (*applier, error) {
 	return a, nil
 }
 
-// look reads what the target holds, and what is parked there.
+// look reads what is parked at the target. What else the target holds is read
+// when it is needed.
 func (im *Importer) look(ctx context.Context, a *applier) error {
 	var groups []target.Parked
 	err := a.patiently(ctx, func() (err error) {
@@ -302,7 +303,7 @@ func (im *Importer) look(ctx context.Context, a *applier) error {
 	}
 	a.parked = newParked(groups)
 	im.view.park(a.parked)
-	return a.rescan(ctx)
+	return nil
 }
 
 // release keeps what the next session can use of an applier.

@@ -27,7 +27,9 @@ func (a *applier) page(ctx context.Context, f taken, page []change.PageRange) er
 	failpoint.Hit(failpoint.PageCompareAfter)
 	c.compared, c.still = true, 0
 	c.left = digest.Coalesce(diffs, chunkBytes)
-	c.step = a.step(f.Last)
+	if c.step, err = a.step(ctx, f.Last); err != nil {
+		return err
+	}
 	a.im.logger.Info("compared with the source", "revision", f.Last, "ranges", len(page), "different", len(diffs), "equal", equal, "reason", c.reason)
 	if c.task != nil {
 		c.task.compared(a, f.Last, equal, c.left)

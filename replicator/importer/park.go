@@ -18,6 +18,9 @@ import (
 // park sets changes aside as a group. Its name says what it is about, so that
 // whoever approves it approves these keys and no others.
 func (a *applier) park(ctx context.Context, g target.Parked, changes []change.Change) error {
+	if err := a.known(ctx); err != nil {
+		return err
+	}
 	slices.SortFunc(changes, func(x, y change.Change) int { return bytes.Compare(x.Key, y.Key) })
 	g.ID, g.Since = groupID(g.Revision, changes), time.Now()
 	for _, c := range changes {
@@ -89,8 +92,11 @@ type step struct {
 }
 
 // step begins with what the rules hold now.
-func (a *applier) step(revision int64) *step {
-	return &step{revision: revision, held: a.heldByRule(), deleted: make(map[int]uint64)}
+func (a *applier) step(ctx context.Context, revision int64) (*step, error) {
+	if err := a.known(ctx); err != nil {
+		return nil, err
+	}
+	return &step{revision: revision, held: a.heldByRule(), deleted: make(map[int]uint64)}, nil
 }
 
 // guard parks the deletes that are too many for their rule and gives those
@@ -146,7 +152,10 @@ func (a *applier) guarded(ctx context.Context, s change.Changeset, of *step) (ch
 		if err := a.flush(ctx); err != nil { // what the rules hold now counts
 			return s, err
 		}
-		of = a.step(s.Revision)
+		var err error
+		if of, err = a.step(ctx, s.Revision); err != nil {
+			return s, err
+		}
 	}
 	allowed, err := a.guard(ctx, deletes, of)
 	if err != nil || len(allowed) == len(deletes) {

@@ -15,7 +15,7 @@ import (
 // called before each attempt.
 //
 // The old table goes first, so that there are never two in memory. When read
-// fails there is none, and the next session reads again.
+// fails there is none.
 func (a *applier) read(ctx context.Context, reset func(), fn func(key []byte, item digest.Sum) error) error {
 	a.table, a.tally = nil, nil
 	var table *digest.Table
@@ -54,6 +54,21 @@ func (a *applier) rescan(ctx context.Context) error {
 	return a.read(ctx, func() {}, func([]byte, digest.Sum) error { return nil })
 }
 
+// known makes sure that there is a table: it is made when it is first needed,
+// because a comparison reads the target anyway.
+func (a *applier) known(ctx context.Context) error {
+	if a.table != nil {
+		return nil
+	}
+	if err := a.barrier(ctx); err != nil {
+		return err
+	}
+	return a.rescan(ctx)
+}
+
+// forgetTable drops the table: it is not what the target holds.
+func (a *applier) forgetTable() { a.table, a.tally = nil, nil }
+
 // within are the parts of the selection that lie in a range.
 func (a *applier) within(r change.Range) []change.Range {
 	var out []change.Range
@@ -75,9 +90,10 @@ func (a *applier) selects(key []byte) bool {
 	return false
 }
 
-// wrotePut and wroteDelete keep the table and the tally current.
+// wrotePut and wroteDelete keep the table and the tally current, if there are
+// any.
 func (a *applier) wrotePut(key []byte, item digest.Sum) (had bool) {
-	if !a.selects(key) {
+	if a.table == nil || !a.selects(key) {
 		return false
 	}
 	had = a.table.PutSum(key, item)
@@ -86,12 +102,15 @@ func (a *applier) wrotePut(key []byte, item digest.Sum) (had bool) {
 }
 
 func (a *applier) wroteDelete(key []byte) (had bool) {
+	if a.table == nil {
+		return false
+	}
 	had = a.table.Delete(key)
 	a.tally.Delete(key, had)
 	return had
 }
 
-// heldByRule is how many keys each rule holds.
+// heldByRule is how many keys each rule holds. There must be a table.
 func (a *applier) heldByRule() []uint64 {
 	out := make([]uint64, len(a.rules))
 	for i := range out {

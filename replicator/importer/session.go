@@ -177,11 +177,14 @@ func (im *Importer) follow(ctx context.Context, a *applier, p profile, reply *je
 	}
 	s.feed = feed
 	defer feed.Close()
-	a.comparison.ask = func(ctx context.Context, req jetstream.Request) error {
-		_, err := im.ask(ctx, req, 5*time.Second)
-		return err
+	a.comparison.ask = func(ctx context.Context, req jetstream.Request) (time.Time, error) {
+		reply, err := im.ask(ctx, req, 5*time.Second)
+		if err != nil {
+			return time.Time{}, err
+		}
+		return reply.Now, nil
 	}
-	if !a.cursor.Consistent && (a.table.Digest().Count == 0 || reply.Action == jetstream.Resume) {
+	if !a.cursor.Consistent {
 		a.comparison.begin("the target does not hold a complete copy yet")
 	}
 	if err := a.cleanUp(ctx); err != nil {

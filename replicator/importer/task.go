@@ -215,7 +215,8 @@ func (a *applier) tryAgain(ctx context.Context, groups []*parkedGroup) error {
 	}
 	a.postpone()
 	a.comparison.begin("parked changes are tried again")
-	return a.rescan(ctx)
+	a.forgetTable()
+	return nil
 }
 
 func (a *applier) drop(ctx context.Context, t *task) error {
@@ -393,7 +394,11 @@ func (a *applier) cleanUp(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read what an older policy selected: %w", err)
 	}
-	if _, err := a.remove(ctx, keys, a.step(a.position)); err != nil {
+	step, err := a.step(ctx, a.position)
+	if err != nil {
+		return err
+	}
+	if _, err := a.remove(ctx, keys, step); err != nil {
 		return err
 	}
 	if waits := a.parked.overlay(left); len(waits.keys) > 0 {

@@ -29,6 +29,13 @@ func (a *applier) heartbeat(ctx context.Context, f taken, s change.State) error 
 	if err := a.check(ctx); err != nil {
 		return err
 	}
+	if a.table == nil && a.comparison.running() {
+		a.comparison.tick(a, f.Sent)
+		return nil // it reads the target, soon
+	}
+	if err := a.known(ctx); err != nil {
+		return err
+	}
 	if err := a.audit(ctx); err != nil {
 		return err
 	}
@@ -38,7 +45,7 @@ func (a *applier) heartbeat(ctx context.Context, f taken, s change.State) error 
 	if err := a.retryNow(ctx); err != nil {
 		return err
 	}
-	a.comparison.tick(a)
+	a.comparison.tick(a, f.Sent)
 	return a.compare(ctx, f, s)
 }
 
@@ -95,6 +102,9 @@ func (a *applier) compare(ctx context.Context, f taken, s change.State) error {
 	if err := a.barrier(ctx); err != nil {
 		return err
 	}
+	if err := a.known(ctx); err != nil {
+		return err
+	}
 	want := digest.Digest{Count: s.Count, Sum: s.Sum}
 	equal := a.table.Digest() == want
 	switch {
@@ -121,15 +131,23 @@ func (a *applier) doubt(ctx context.Context, f taken, want digest.Digest, reason
 	if err := a.setConsistent(ctx, false); err != nil {
 		return err
 	}
+	if err := a.rescan(ctx); err != nil {
+		return err
+	}
 	a.postpone()
 	a.comparison.begin(reason)
 	return a.confirm(ctx, f, want)
 }
 
-// confirm reads the target before it is called equal: the table knows what was
-// written, not what somebody else wrote meanwhile.
+// confirm looks for writes of others before the target is called equal: the
+// table knows what it held when it was read, and what was written since. If
+// there are any the target is read again.
 func (a *applier) confirm(ctx context.Context, f taken, want digest.Digest) error {
-	if err := a.rescan(ctx); err != nil {
+	foreign, err := a.foreign(ctx)
+	if err == nil && foreign {
+		err = a.rescan(ctx)
+	}
+	if err != nil {
 		return err
 	}
 	if a.table.Digest() != want {

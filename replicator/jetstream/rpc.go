@@ -78,6 +78,7 @@ const (
 // Reply answers a Request.
 type Reply struct {
 	Format int          `json:"format"`
+	Now    time.Time    `json:"now"` // by the exporter's clock, like the times of frames
 	Error  *ReplyError  `json:"error,omitempty"`
 	Attach *AttachReply `json:"attach,omitempty"`
 }
@@ -155,7 +156,7 @@ func Serve(nc *nats.Conn, source string, mayReply func(edge, subject string) boo
 			return // it would have the exporter publish for it
 		}
 		reply := answer(edge, m.Data, handler)
-		reply.Format = RPCFormat
+		reply.Format, reply.Now = RPCFormat, time.Now()
 		data, err := json.Marshal(reply)
 		if err != nil {
 			data = []byte(`{"format":1,"error":{"message":"the reply could not be encoded"}}`)

@@ -30,6 +30,7 @@ type Replaced struct {
 	Deleted   [][]byte
 	Was       []change.KV // what stood there before, of keys written over or deleted
 	Unchanged int
+	Revisions []int64 // of the target, at which it was written
 }
 
 // Diff compares the chunk with what the target holds and says what Replace
@@ -69,9 +70,11 @@ func (t *Target) Replace(ctx context.Context, c Chunk) (Replaced, error) {
 		done.Deleted, plan.Deleted = plan.Deleted, nil
 	}
 	for _, part := range split(plan.changes(), t.batch) {
-		if _, err := t.Commit(ctx, Tx{Changes: part}); err != nil {
+		rev, err := t.Commit(ctx, Tx{Changes: part})
+		if err != nil {
 			return done, fmt.Errorf("apply the chunk %s: %w", c.Range, err)
 		}
+		done.Revisions = append(done.Revisions, rev)
 		failpoint.Hit(failpoint.ChunkPart)
 		done.take(&plan, part)
 	}
