@@ -90,6 +90,22 @@ func TestStreamDeletedUnderLoad(t *testing.T) {
 	s.check(tr)
 }
 
+// A deleted stream of reports is made again, also while somebody listens to the
+// reports: then no answer tells the exporter that they are not kept.
+func TestStreamOfReportsDeleted(t *testing.T) {
+	t.Parallel()
+	s, _, _ := runningSite(t)
+	for range 2 {
+		if err := s.jetstream().DeleteStream(t.Context(), syncstream.StatusStream("cloud")); err != nil {
+			t.Fatal(err)
+		}
+		s.until("the hub keeps the reports of both again", func() bool {
+			all, err := syncstream.ReadStatuses(t.Context(), s.admin, "cloud")
+			return err == nil && all.Exporter != nil && len(all.Edges) == 1
+		})
+	}
+}
+
 // A hub that is put back to an older copy of its directory has lost what it
 // acknowledged, and hands out sequence numbers for the second time.
 func TestHubRolledBack(t *testing.T) {

@@ -35,18 +35,29 @@ func (l *Log) Report(ctx context.Context, report any) error {
 	if err != nil {
 		return fmt.Errorf("encode the status of the exporter: %w", err)
 	}
-	subject := StatusSubject(l.source, ExporterName)
-	_, err = l.js.Publish(ctx, subject, data, jetstream.WithRetryAttempts(0))
-	if errors.Is(err, jetstream.ErrNoStreamResponse) {
+	err = l.store(ctx, data)
+	if errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		if err := l.ensureStatus(ctx); err != nil {
 			return err
 		}
-		_, err = l.js.Publish(ctx, subject, data, jetstream.WithRetryAttempts(0))
+		err = l.store(ctx, data)
 	}
 	if err != nil {
 		return fmt.Errorf("report the status of the exporter: %w", err)
 	}
 	return nil
+}
+
+// storeTime is how long the hub may take to store a report. A subject without a
+// stream is silent, and not known to be without one, when somebody listens to
+// the reports as they come.
+const storeTime = 800 * time.Millisecond
+
+func (l *Log) store(ctx context.Context, report []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
+	_, err := l.js.Publish(ctx, StatusSubject(l.source, ExporterName), report, jetstream.WithRetryAttempts(0))
+	return err
 }
 
 // Statuses is the newest report of everybody of a source. Its times are the
