@@ -16,7 +16,6 @@ import (
 
 	"github.com/syncer-io/syncer/filter"
 	"github.com/syncer-io/syncer/replicator/command"
-	"github.com/syncer-io/syncer/replicator/config"
 	"github.com/syncer-io/syncer/replicator/etcd/target"
 	"github.com/syncer-io/syncer/replicator/status"
 	"github.com/syncer-io/syncer/replicator/testbed/guarantee"
@@ -46,9 +45,7 @@ type approval struct {
 	keys     [][]byte
 }
 
-// leanPolicy lacks the rule of the apps.
-var leanPolicy = strings.Replace(guardedPolicy, "  - name: apps\n    prefix: /apps/\n", "", 1)
-
+// leanRules is leanPolicy in the words of the validators.
 var leanRules = rules[:1]
 
 func newChaos(t *testing.T, seed uint64) *chaos {
@@ -123,7 +120,11 @@ var acts = []struct {
 	{"stream is purged", 3, (*chaos).purge},
 	{"source is compacted", 4, func(c *chaos) { c.compact(c.source.Client(), c.tr.source) }},
 	{"target is compacted", 4, func(c *chaos) { c.compact(c.target.Client(), c.tr.target().recorder) }},
-	{"hub restarts", 3, func(c *chaos) { c.stopHub(); c.startHub() }},
+	{"hub restarts", 3, func(c *chaos) {
+		c.stopHub()
+		c.startHub()
+		c.until("the test is back at the hub", c.admin.IsConnected)
+	}},
 	{"policy changes", 4, func(c *chaos) { c.setPolicy(!c.lean) }},
 }
 
@@ -282,18 +283,11 @@ func (c *chaos) compact(cli *clientv3.Client, r *history.Recorder) {
 func (c *chaos) setPolicy(lean bool) {
 	c.t.Helper()
 	c.lean = lean
-	c.withoutExporter(func() {
-		text := guardedPolicy
-		if lean {
-			text = leanPolicy
-		}
-		c.write("flags.yaml", text)
-		cloud, err := config.LoadExporter(c.dir + "/cloud.yaml")
-		if err != nil {
-			c.t.Fatal(err)
-		}
-		c.cloud = cloud
-	})
+	text := guardedPolicy
+	if lean {
+		text = leanPolicy
+	}
+	c.changePolicy(c.d, text)
 }
 
 // heal undoes what somebody has to undo, and waits until all is well.

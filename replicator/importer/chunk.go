@@ -84,7 +84,7 @@ func without(kvs []change.KV, keys map[string]struct{}) []change.KV {
 // aside; the rest of the chunk is written.
 func (a *applier) replace(ctx context.Context, job target.Chunk) error {
 	failpoint.Hit(failpoint.ChunkReplaceBefore)
-	err := a.promptly(ctx, func() error {
+	err := a.offer(ctx, func() error {
 		done, err := a.target.Replace(ctx, job)
 		a.writes.took(a, done)
 		return err
@@ -109,7 +109,7 @@ func (a *applier) replaceOneByOne(ctx context.Context, job target.Chunk) error {
 	}
 	for _, kv := range plan.Put {
 		put := []change.Change{{Op: change.Put, Key: kv.Key, Value: kv.Value}}
-		err := a.promptly(ctx, func() error {
+		err := a.offer(ctx, func() error {
 			_, err := a.target.Commit(ctx, target.Tx{Changes: put})
 			return err
 		})

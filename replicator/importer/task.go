@@ -175,7 +175,8 @@ func (a *applier) refusedStill(ctx context.Context, g *parkedGroup) (*target.Ref
 	for _, k := range g.stored().Keys {
 		c := change.Change{Op: change.Delete, Key: k.Key}
 		if k.Put {
-			c.Op, c.Value = change.Put, make([]byte, k.Size-uint64(len(k.Key)))
+			size := max(k.Size, uint64(len(k.Key))) - uint64(len(k.Key)) // what is stored may be anything
+			c.Op, c.Value = change.Put, make([]byte, min(size, change.MaxBody))
 		}
 		var refused []target.Refused
 		err := a.promptly(ctx, func() (err error) {
@@ -201,6 +202,9 @@ func (a *applier) tryAgain(ctx context.Context, groups []*parkedGroup) error {
 	if len(groups) == 0 {
 		return nil
 	}
+	// Until the target is read again, the table says of these keys what the
+	// source has. A session that ends before that has to begin with a look.
+	a.im.stale.Store(true)
 	for _, g := range groups {
 		a.parked.remove(g)
 	}
@@ -215,7 +219,11 @@ func (a *applier) tryAgain(ctx context.Context, groups []*parkedGroup) error {
 	}
 	a.postpone()
 	a.comparison.begin("parked changes are tried again")
-	return a.rescan(ctx)
+	if err := a.rescan(ctx); err != nil {
+		return err
+	}
+	a.im.stale.Store(false)
+	return nil
 }
 
 func (a *applier) drop(ctx context.Context, t *task) error {
