@@ -8,7 +8,7 @@ TEST_TIMEOUT ?= 20m
 RACE_TIMEOUT ?= 30m
 FUZZTIME     ?= 20s
 FAULT        ?= Fault
-FAULT_PKGS   ?= ./cmd/syncer/...
+FAULT_PKGS   ?= ./cmd/syncer/... ./replicator/e2e/...
 FAULT_TIME   ?= 30m
 BENCH_OUT    ?= docs/benchmarks.md
 

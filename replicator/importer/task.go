@@ -46,8 +46,12 @@ func (a *applier) obey(ctx context.Context) error {
 
 // may reports whether a command can begin. One that compares waits until the
 // edge is attached and nothing else is being compared; on a paused edge it
-// begins, and fails.
+// begins, and fails. Deletes go when the groups are known to be about what the
+// source does not have: not before a comparison that is due.
 func (a *applier) may(c command.Command) bool {
+	if c.Verb == command.Approve {
+		return a.cursor.Consistent
+	}
 	if !c.Verb.Compares() || a.cursor.Paused {
 		return true
 	}
