@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"errors"
 	"path/filepath"
 	"slices"
@@ -81,7 +82,11 @@ func TestImporterTakesCommandsAtItsSocket(t *testing.T) {
 // ask sends a command until an exporter takes it.
 func (s *site) ask(edge string, c command.Command) {
 	s.t.Helper()
-	s.untilReached(func() error { return jetstream.AskCommand(s.t.Context(), s.admin, "cloud", edge, c) })
+	s.untilReached(func() error {
+		ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second) // an exporter that ends answers nobody
+		defer cancel()
+		return jetstream.AskCommand(ctx, s.admin, "cloud", edge, c)
+	})
 }
 
 // untilReached does something until the daemon that it needs is there.

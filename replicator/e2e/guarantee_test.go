@@ -188,7 +188,7 @@ func (s *site) check(tr *truth) {
 		}
 	}
 	claims, _ := s.reports.since(0)
-	honest(s.t, claims, tr.sourceOf)
+	honest(s.t, claims, tr.sourceOf, rules)
 }
 
 // except is the selection without some delivered keys.

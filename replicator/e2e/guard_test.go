@@ -2,9 +2,13 @@ package e2e
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/syncer-io/syncer/replicator/command"
 	"github.com/syncer-io/syncer/replicator/config"
 	"github.com/syncer-io/syncer/replicator/status"
 	"github.com/syncer-io/syncer/replicator/testbed"
@@ -12,6 +16,9 @@ import (
 
 // guardedPolicy keeps the guard of every rule as it is by default.
 var guardedPolicy = strings.ReplaceAll(policy, "    guard: {percent: 100}\n", "")
+
+// leanPolicy lacks the rule of the apps.
+var leanPolicy = strings.Replace(guardedPolicy, "  - name: apps\n    prefix: /apps/\n", "", 1)
 
 // guarded is a site that is in sync, with 30 keys in each rule.
 func guardedSite(t *testing.T, options ...option) (*site, *daemons) {
@@ -133,27 +140,12 @@ func TestSourceReplacedByAnEmptyCluster(t *testing.T) {
 func TestRuleLeavesThePolicy(t *testing.T) {
 	t.Parallel()
 	s, d := guardedSite(t)
-	without := strings.Replace(guardedPolicy, "  - name: apps\n    prefix: /apps/\n", "", 1)
-	if without == guardedPolicy {
-		t.Fatal("the policy has no such rule")
-	}
-	restart := func(policy string) {
-		t.Helper()
-		d.stopExporter()
-		path := s.write("flags.yaml", policy)
-		cloud, err := config.LoadExporter(strings.Replace(path, "flags.yaml", "cloud.yaml", 1))
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.cloud = cloud
-		d.stopExporter = s.startExporter()
-	}
-	restart(without)
+	s.changePolicy(d, leanPolicy)
 	s.stopped("(no longer in the policy)")
 	if n := s.held("/apps/"); n != 30 {
 		t.Errorf("%d keys are left of the rule that is gone", n)
 	}
-	restart(guardedPolicy)
+	s.changePolicy(d, guardedPolicy)
 	s.report("is in sync", in(status.InSync))
 	s.deleteSource("/apps/00000")
 	s.deleteSource("/apps/00001")
@@ -164,6 +156,36 @@ func TestRuleLeavesThePolicy(t *testing.T) {
 	}
 	s.until("few keys are left", func() bool { return len(s.want()) == 30 })
 	s.report("asks", in(status.Halted))
+}
+
+// changePolicy starts the exporter anew with another policy.
+func (s *site) changePolicy(d *daemons, text string) {
+	s.t.Helper()
+	d.stopExporter()
+	s.write("flags.yaml", text)
+	cloud, err := config.LoadExporter(filepath.Join(s.dir, "cloud.yaml"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.cloud = cloud
+	d.stopExporter = s.startExporter()
+}
+
+// An edge that was away while the policy changed and changed back has the frames
+// of another policy before it.
+func TestPolicyThatChangedBack(t *testing.T) {
+	t.Parallel()
+	s, d := guardedSite(t)
+	d.stopImporter()
+	s.changePolicy(d, leanPolicy)
+	s.exporterReport("has the other policy", func(e status.Exporter) bool { return len(e.Channels) == 1 && e.Channels[0].Keys == 30 })
+	s.put("/flags/later", "1")
+	s.changePolicy(d, guardedPolicy)
+	s.exporterReport("has its policy back", func(e status.Exporter) bool { return len(e.Channels) == 1 && e.Channels[0].Keys == 61 })
+	mark := s.reports.mark()
+	d.stopImporter = s.startImporter()
+	s.reportSince(mark, "is in sync", in(status.InSync))
+	s.waitEqual(patience)
 }
 
 // smallTarget takes less than a source may hold.
@@ -215,4 +237,63 @@ func TestPoisonInTheFirstCopy(t *testing.T) {
 	s.put("/apps/big", "small now")
 	s.waitEqual(patience)
 	s.report("is in sync", in(status.InSync))
+}
+
+// Keys that the edge's user may not write wait, too, whether they come as
+// changes, in a first copy, or as deletes; everything else goes on.
+func TestForbiddenKeys(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.fill("/apps/", 20, 10)
+	s.put("/apps/forbidden/first", "1")
+	s.putTarget("/apps/forbidden/extra", "1")
+	root := s.login()
+	s.startExporter()
+	s.startImporter()
+	forbidden := func(keys int) func(status.Edge) bool {
+		return func(e status.Edge) bool {
+			return e.State == status.Degraded && e.ParkedKeys == keys && e.Parked[0].Why == status.Forbidden
+		}
+	}
+	s.report("is degraded after the first copy", forbidden(2))
+	s.txn(map[string]string{"/apps/forbidden/second": "1", "/apps/with": "1"})
+	s.put("/apps/alone", "1")
+	s.report("is degraded", forbidden(4))
+	if resp, err := root.Get(t.Context(), "/apps/alone"); err != nil || resp.Count != 1 {
+		t.Errorf("the other change is not there: %v", err)
+	}
+	if _, err := root.RoleGrantPermission(t.Context(), "edge", "/", "0", clientv3.PermissionType(clientv3.PermReadWrite)); err != nil {
+		t.Fatal(err)
+	}
+	s.done(command.New(command.Resync))
+	s.report("is in sync", func(e status.Edge) bool { return e.State == status.InSync && e.Keys == 24 })
+}
+
+// login turns access control on at the target, and has the importer log in as a
+// user who may read everything below / and write nothing below
+// /apps/forbidden/.
+func (s *site) login() (root *clientv3.Client) {
+	s.t.Helper()
+	must := func(_ any, err error) {
+		s.t.Helper()
+		if err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	ctx, admin := s.t.Context(), s.target.Client()
+	for _, user := range []string{"root", "edge"} {
+		must(admin.RoleAdd(ctx, user))
+		must(admin.UserAdd(ctx, user, "secret"))
+		must(admin.UserGrantRole(ctx, user, user))
+	}
+	must(admin.RoleGrantPermission(ctx, "edge", "/", "0", clientv3.PermissionType(clientv3.PermRead)))
+	for from, to := range map[string]string{"/": "/apps/forbidden/", "/apps/forbidden0": "0"} {
+		must(admin.RoleGrantPermission(ctx, "edge", from, to, clientv3.PermissionType(clientv3.PermWrite)))
+	}
+	must(admin.AuthEnable(ctx))
+	s.edge.Target.Etcd.User, s.edge.Target.Etcd.PasswordFile = "edge", s.write("password", "secret")
+	root, err := clientv3.New(clientv3.Config{Endpoints: []string{s.target.Endpoint()}, Username: "root", Password: "secret"})
+	must(nil, err)
+	s.t.Cleanup(func() { _ = root.Close() })
+	return root
 }

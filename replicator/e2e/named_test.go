@@ -61,7 +61,7 @@ func TestGuarantee(t *testing.T) {
 	t.Run("Fenced", func(t *testing.T) { oneOwnerAfterAnother(t, c) })
 	t.Run("Honest", func(t *testing.T) {
 		claims, _ := s.reports.since(0)
-		honest(t, claims, tr.sourceOf)
+		honest(t, claims, tr.sourceOf, rules)
 	})
 }
 

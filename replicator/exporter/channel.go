@@ -271,6 +271,9 @@ func (c *channel) process(ctx context.Context, b source.Batch) error {
 		if err := c.chunks.publishBelow(ctx, c, r.Revision); err != nil {
 			return err
 		}
+		if r.Revision <= c.processed {
+			continue // a chunk had the index made anew, from a later revision
+		}
 		changes, err := c.apply(r.Events)
 		if err != nil {
 			return fmt.Errorf("revision %d: %w", r.Revision, err)

@@ -431,6 +431,9 @@ func (a *applier) forget() {
 // counts the deletes of all parts, so what goes before it stops the rest is not
 // more than it lets pass.
 func (a *applier) tearGuarded(ctx context.Context, s change.Changeset) error {
+	if err := a.barrier(ctx); err != nil { // as in guarded
+		return err
+	}
 	if a.torn == nil {
 		step, err := a.step(ctx, s.Revision)
 		if err != nil {
@@ -500,8 +503,8 @@ func (a *applier) stand(c *target.Cursor) {
 }
 
 // commit writes changes and the cursor, and waits out whatever may go away by
-// itself: an unreachable target, a full disk, an alarm. Fenced, moved and too
-// large are for the caller.
+// itself: an unreachable target, a full disk, an alarm. Fenced, moved, too
+// large and changes that are forbidden are for the caller.
 func (a *applier) commit(ctx context.Context, changes []change.Change, cursor target.Cursor) error {
 	if err := a.barrier(ctx); err != nil {
 		return err
@@ -514,7 +517,11 @@ func (a *applier) commit(ctx context.Context, changes []change.Change, cursor ta
 	}
 	var rev int64
 	failpoint.Hit(failpoint.CommitBefore)
-	err := a.promptly(ctx, func() (err error) {
+	send := a.promptly
+	if len(changes) > 0 {
+		send = a.offer
+	}
+	err := send(ctx, func() (err error) {
 		rev, err = a.target.Commit(ctx, target.Tx{Changes: changes, Cursor: &cursor})
 		return err
 	})
@@ -572,6 +579,20 @@ func (a *applier) promptly(ctx context.Context, fn func() error) error {
 		defer a.im.view.ask()()
 		return fn()
 	})
+}
+
+// offer is promptly for changes: that the target's user may not make one of
+// them is an answer, too.
+func (a *applier) offer(ctx context.Context, fn func() error) error {
+	var forbidden error
+	err := a.promptly(ctx, func() error {
+		err := fn()
+		if errors.Is(err, target.ErrForbidden) {
+			forbidden, err = err, nil
+		}
+		return err
+	})
+	return errors.Join(err, forbidden)
 }
 
 // final reports whether the same call would fail again. A commit of which the

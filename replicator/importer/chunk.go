@@ -85,7 +85,7 @@ func without(kvs []change.KV, keys map[string]struct{}) []change.KV {
 // aside; the rest of the chunk is written.
 func (a *applier) replace(ctx context.Context, job target.Chunk) error {
 	failpoint.Hit(failpoint.ChunkReplaceBefore)
-	err := a.promptly(ctx, func() error {
+	err := a.offer(ctx, func() error {
 		done, err := a.target.Replace(ctx, job)
 		a.writes.took(a, done)
 		return err
@@ -111,7 +111,7 @@ func (a *applier) replaceOneByOne(ctx context.Context, job target.Chunk) error {
 	for _, kv := range plan.Put {
 		put := []change.Change{{Op: change.Put, Key: kv.Key, Value: kv.Value}}
 		var rev int64
-		err := a.promptly(ctx, func() (err error) {
+		err := a.offer(ctx, func() (err error) {
 			rev, err = a.target.Commit(ctx, target.Tx{Changes: put})
 			return err
 		})

@@ -285,13 +285,15 @@ func (im *Importer) prepare(ctx context.Context, p profile) (*applier, error) {
 		im.view.task(command.Task{ID: c.ID, Verb: c.Verb, State: command.Waiting})
 	}
 	im.view.tier(im.target.Tier())
-	im.view.committed(cursor)
+	im.view.committed(a.cursor)
 	im.view.trouble(partTarget, nil)
 	return a, nil
 }
 
 // look reads what is parked at the target. What else the target holds is read
-// when it is needed.
+// when it is needed. Groups that are not what the cursor says of them are left
+// from before its last write, which a crash cut off from them: a comparison
+// clears them up.
 func (im *Importer) look(ctx context.Context, a *applier) error {
 	var groups []target.Parked
 	err := a.patiently(ctx, func() (err error) {
@@ -303,6 +305,10 @@ func (im *Importer) look(ctx context.Context, a *applier) error {
 	}
 	a.parked = newParked(groups)
 	im.view.park(a.parked)
+	if a.cursor.Consistent && a.cursor.Parked != len(a.parked.keys) {
+		im.logger.Warn("the parked groups are not those of the cursor", "keys", len(a.parked.keys), "want", a.cursor.Parked)
+		return a.setConsistent(ctx, false)
+	}
 	return nil
 }
 

@@ -96,17 +96,21 @@ func (o *orders) add(c command.Command) (taken bool, err error) {
 	if len(o.waiting) >= maxOrders {
 		return false, fmt.Errorf("%d commands wait already", maxOrders)
 	}
+	known, waiting := o.known, o.waiting
 	o.remember(c.ID)
-	o.waiting = append(o.waiting, c)
+	o.waiting = append(slices.Clone(waiting), c)
+	if err := o.save(); err != nil { // it is told of as failed
+		o.known, o.waiting = known, waiting
+		return false, err
+	}
 	o.signal()
-	return true, o.save()
+	return true, nil
 }
 
 // remember knows an ID again. mu is held.
 func (o *orders) remember(id string) {
-	if o.known = append(o.known, id); len(o.known) > rememberedOrders {
-		o.known = slices.Delete(o.known, 0, 1)
-	}
+	o.known = append(slices.Clone(o.known), id)
+	o.known = o.known[max(len(o.known)-rememberedOrders, 0):]
 }
 
 // next takes the oldest command that may be carried out now.

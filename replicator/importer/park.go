@@ -25,6 +25,7 @@ func (a *applier) park(ctx context.Context, g target.Parked, changes []change.Ch
 	g.ID, g.Since = groupID(g.Revision, changes), time.Now()
 	for _, c := range changes {
 		g.Keys = append(g.Keys, a.parkedKey(c))
+		delete(a.comparison.deletes, string(c.Key)) // what a chunk said of it is older
 	}
 	a.parked.add(g)
 	a.parked.groups[len(a.parked.groups)-1].dirty = true
@@ -152,6 +153,11 @@ func (a *applier) guarded(ctx context.Context, s change.Changeset, of *step) (ch
 		if err := a.flush(ctx); err != nil { // what the rules hold now counts
 			return s, err
 		}
+		// A chunk that is being written is older than the deletes: done later, it
+		// would take its keys out of the group again.
+		if err := a.barrier(ctx); err != nil {
+			return s, err
+		}
 		var err error
 		if of, err = a.step(ctx, s.Revision); err != nil {
 			return s, err
@@ -162,7 +168,8 @@ func (a *applier) guarded(ctx context.Context, s change.Changeset, of *step) (ch
 		return s, err
 	}
 	s.Changes = slices.DeleteFunc(slices.Clone(s.Changes), func(c change.Change) bool {
-		return c.Op == change.Delete && a.parked.has(c.Key)
+		_, goes := slices.BinarySearchFunc(allowed, c.Key, bytes.Compare)
+		return c.Op == change.Delete && !goes
 	})
 	return s, nil
 }
@@ -193,7 +200,14 @@ func (a *applier) delete(ctx context.Context, keys [][]byte) error {
 		changes[i] = change.Change{Op: change.Delete, Key: key}
 	}
 	for part := range slices.Chunk(changes, deleteKeys) {
-		if err := a.commit(ctx, part, a.standing()); err != nil {
+		err := a.commit(ctx, part, a.standing())
+		if refusal(err) {
+			var parked bool
+			if parked, err = a.refuse(ctx, part, a.position); err == nil && !parked {
+				err = a.commit(ctx, part, a.standing()) // it is not refused any more
+			}
+		}
+		if err != nil {
 			return fmt.Errorf("delete %d keys: %w", len(part), err)
 		}
 	}

@@ -197,15 +197,15 @@ func (im *Importer) follow(ctx context.Context, a *applier, p profile, reply *je
 	group.Go(func() error { return s.receive(ctx) })
 	group.Go(func() error { return a.run(ctx, false) })
 	err = group.Wait()
-	if errors.Is(err, ErrGap) && s.link.hash == reply.Head.Hash || errors.Is(err, change.ErrMalformed) {
+	if errors.Is(err, ErrGap) && s.link.hash == reply.Head.Hash || errors.Is(err, change.ErrMalformed) || errors.Is(err, errPolicyChanged) {
 		im.dead.met(reply.Head.Hash)
 	}
 	return err
 }
 
 // deadEnd is a place in the chain behind which nothing fits, although the
-// exporter fed the edge from there: what follows was lost or replaced, or
-// cannot be read.
+// exporter fed the edge from there: what follows was lost or replaced, cannot be
+// read, or is of a policy that there was in between.
 type deadEnd struct {
 	hash  change.Hash
 	count int
@@ -241,6 +241,7 @@ func (im *Importer) restart(ctx context.Context, a *applier, reply *jetstream.At
 	cursor := a.cursor
 	cursor.Lineage, cursor.Revision = head.Lineage, head.Revision
 	cursor.Consistent, cursor.Torn = false, 0
+	a.torn = nil
 	cursor.Policy = reply.Policy
 	cursor.Holds = union(cursor.Holds, a.ranges)
 	a.stand(&cursor)

@@ -46,8 +46,12 @@ func (a *applier) obey(ctx context.Context) error {
 
 // may reports whether a command can begin. One that compares waits until the
 // edge is attached and nothing else is being compared; on a paused edge it
-// begins, and fails.
+// begins, and fails. Deletes go when the groups are known to be about what the
+// source does not have: not before a comparison that is due.
 func (a *applier) may(c command.Command) bool {
+	if c.Verb == command.Approve {
+		return a.cursor.Consistent
+	}
 	if !c.Verb.Compares() || a.cursor.Paused {
 		return true
 	}
@@ -175,7 +179,8 @@ func (a *applier) refusedStill(ctx context.Context, g *parkedGroup) (*target.Ref
 	for _, k := range g.stored().Keys {
 		c := change.Change{Op: change.Delete, Key: k.Key}
 		if k.Put {
-			c.Op, c.Value = change.Put, make([]byte, k.Size-uint64(len(k.Key)))
+			size := max(k.Size, uint64(len(k.Key))) - uint64(len(k.Key)) // what is stored may be anything
+			c.Op, c.Value = change.Put, make([]byte, min(size, change.MaxBody))
 		}
 		var refused []target.Refused
 		err := a.promptly(ctx, func() (err error) {
@@ -201,6 +206,9 @@ func (a *applier) tryAgain(ctx context.Context, groups []*parkedGroup) error {
 	if len(groups) == 0 {
 		return nil
 	}
+	// Until the target is read again, the table says of these keys what the
+	// source has. A session that ends before that has to begin with a look.
+	a.im.stale.Store(true)
 	for _, g := range groups {
 		a.parked.remove(g)
 	}
@@ -216,6 +224,7 @@ func (a *applier) tryAgain(ctx context.Context, groups []*parkedGroup) error {
 	a.postpone()
 	a.comparison.begin("parked changes are tried again")
 	a.forgetTable()
+	a.im.stale.Store(false)
 	return nil
 }
 

@@ -63,6 +63,7 @@ func (a *applier) reset(ctx context.Context, f taken, s change.State) error {
 	cursor := a.cursor
 	cursor.Lineage, cursor.Revision = f.Lineage, f.Last
 	cursor.Consistent, cursor.Torn = false, 0
+	a.torn = nil
 	a.stand(&cursor)
 	failpoint.Hit(failpoint.ResetBefore)
 	if err := a.commit(ctx, nil, cursor); err != nil {
@@ -166,9 +167,9 @@ func (a *applier) proven(f taken) { a.im.view.verified(f.Last, a.table.Digest())
 
 func (a *applier) setConsistent(ctx context.Context, consistent bool) error {
 	cursor := a.cursor
-	cursor.Consistent, cursor.Torn = consistent, 0
+	cursor.Consistent = consistent
 	if consistent {
-		cursor.Revision = a.position
+		cursor.Revision, cursor.Torn = a.position, 0
 	}
 	a.stand(&cursor)
 	failpoint.Hit(failpoint.ConsistentBefore)
