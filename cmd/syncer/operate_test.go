@@ -156,7 +156,7 @@ var massDelete = status.Parked{
 }
 
 var differing = command.Task{
-	Revision: 9, Equal: 90, Put: 7, Delete: 3, Bytes: 12 << 20, Speed: 4 << 20,
+	Revision: 9, Equal: 90, Put: 7, Delete: 3, Bytes: 30 << 20, Transfer: 12 << 20, Speed: 4 << 20,
 	Samples: []command.Sample{{How: command.Missing, Key: []byte("/flags/a")}, {How: command.Extra, Key: []byte("/flags/\x1b[2J\xff")}},
 }
 
@@ -177,16 +177,16 @@ func TestVerbsSayWhatTheEdgeTells(t *testing.T) {
 			"  equal      90 keys",
 			"  put        7 keys",
 			"  delete     3 keys",
-			"  transfer   12.0 MiB before compression",
+			"  transfer   about 12.0 MiB, 30.0 MiB before compression",
 			"  link       4.0 MiB/s measured",
 			"  time       about 3s",
 		}, []string{"Nothing was changed. Next: syncer resync store-1 --prefix '/fl ags/' --wait"}},
-		"plan of an unmeasured link": {[]string{"resync", "store-1", "--plan"}, ends(command.Task{Put: 1, Bytes: 10}), 0, []string{
+		"plan of an unmeasured link": {[]string{"resync", "store-1", "--plan"}, ends(command.Task{Put: 1, Bytes: 10, Transfer: 5}), 0, []string{
 			"store-1 compared with the source at revision -",
 			"  equal      0 keys",
 			"  put        1 key",
 			"  delete     0 keys",
-			"  transfer   10 B before compression",
+			"  transfer   about 5 B, 10 B before compression",
 			"  link       unknown: nothing was measured yet",
 			"  time       unknown",
 		}, nil},
@@ -231,7 +231,7 @@ func TestVerbsSayWhatTheEdgeTells(t *testing.T) {
 		}, []string{"everything compared is equal at store-1, and 30 keys are parked"}},
 		"verify that nothing comes of": {[]string{"verify", "--timeout", "1s"}, func(*status.Edge, command.Command) {}, 4, nil,
 			[]string{"verify of store-1 has not ended after 1s: store-1 has not taken the command yet; it was last seen in-sync"}},
-		"verify that takes long": {[]string{"verify", "--timeout", "1s"}, ends(command.Task{State: command.Running, Bytes: 100, BytesDone: 45, Speed: 5}), 4, nil,
+		"verify that takes long": {[]string{"verify", "--timeout", "1s"}, ends(command.Task{State: command.Running, Bytes: 100, BytesDone: 45, Transfer: 100, Speed: 5}), 4, nil,
 			[]string{"it was last seen running: 45 %, 45 B of 100 B, about 11s left"}},
 		"verify of a paused edge": {[]string{"verify", "--timeout", "1s"}, becomes(command.Task{State: command.Waiting}, status.Paused), 4, nil,
 			[]string{"waiting for its turn, and the edge is paused", "Try: syncer resume store-1"}},
@@ -338,7 +338,7 @@ func TestParkedGroupsAreShownRetriedAndDropped(t *testing.T) {
 func TestLinesForProgramsEndWithTheResult(t *testing.T) {
 	s := newEdgeSite(t, nil)
 	s.react = func(e *status.Edge, c command.Command) {
-		e.Tasks = append(e.Tasks, command.Task{ID: c.ID, Verb: c.Verb, State: command.Running, Bytes: 100, BytesDone: 50, Speed: 10})
+		e.Tasks = append(e.Tasks, command.Task{ID: c.ID, Verb: c.Verb, State: command.Running, Bytes: 100, BytesDone: 50, Transfer: 100, Speed: 10})
 		s.seen = finish
 	}
 	got := s.run("verify", "-o", "json")

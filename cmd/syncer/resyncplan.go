@@ -65,7 +65,7 @@ func transfer(t command.Task) string {
 	if t.Bytes <= 0 {
 		return "nothing"
 	}
-	return size(t.Bytes) + " before compression"
+	return fmt.Sprintf("about %s, %s before compression", size(t.Transfer), size(t.Bytes))
 }
 
 func speed(t command.Task) string {
