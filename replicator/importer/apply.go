@@ -39,7 +39,7 @@ type Target interface {
 	Scan(ctx context.Context, ranges []change.Range, fn func([]change.KV) error) (int64, error)
 	Diff(ctx context.Context, c target.Chunk) (target.Replaced, error)
 	Replace(ctx context.Context, c target.Chunk) (target.Replaced, error)
-	Audit(ctx context.Context, ranges []change.Range, since int64, ours func(int64) bool) (target.Audit, error)
+	Audit(ctx context.Context, ranges []change.Range, since int64, written int, ours func(int64) bool) (target.Audit, error)
 	Probe(ctx context.Context) error
 	Limits() target.Limits
 	Refused(ctx context.Context, changes []change.Change) ([]target.Refused, error)
@@ -530,7 +530,7 @@ func (a *applier) commit(ctx context.Context, changes []change.Change, cursor ta
 	}
 	failpoint.Hit(failpoint.CommitAfter)
 	a.modRev = rev
-	a.auditor.wrote(rev)
+	a.auditor.wrote(rev, len(changes))
 	for _, c := range changes {
 		a.wroteChange(c)
 	}

@@ -14,10 +14,12 @@ const auditShare = 50
 type auditor struct {
 	since int64 // everything at or below it was looked at
 	own   map[int64]struct{}
+	keys  int       // about how many were written at those revisions
 	pause time.Time // no audit before it
 }
 
-func (d *auditor) wrote(revision int64) {
+func (d *auditor) wrote(revision int64, keys int) {
+	d.keys += keys
 	if d.own == nil {
 		d.own = make(map[int64]struct{})
 	}
@@ -26,7 +28,7 @@ func (d *auditor) wrote(revision int64) {
 
 // read notes that all of the target was read at a revision.
 func (d *auditor) read(revision int64) {
-	d.since = revision
+	d.since, d.keys = revision, 0
 	for r := range d.own {
 		if r <= revision {
 			delete(d.own, r)
@@ -68,7 +70,7 @@ func (a *applier) foreign(ctx context.Context) (foreign bool, err error) {
 		return false, err
 	}
 	err = a.patiently(ctx, func() error {
-		found, err := a.target.Audit(ctx, a.ranges, a.auditor.since, a.auditor.ours)
+		found, err := a.target.Audit(ctx, a.ranges, a.auditor.since, a.auditor.keys, a.auditor.ours)
 		if err != nil {
 			return err
 		}

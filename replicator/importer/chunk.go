@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -43,8 +44,8 @@ type writes struct {
 	group errgroup.Group
 
 	mu      sync.Mutex
-	put     []change.KV // keys only
-	revs    []int64     // of the target
+	put     uint64
+	revs    []int64 // of the target
 	deletes [][]byte
 	refused []change.Change
 }
@@ -134,9 +135,11 @@ func (w *writes) took(a *applier, done target.Replaced) {
 	defer w.mu.Unlock()
 	for _, kv := range done.Put {
 		a.wrotePut(kv.Key, digest.Item(kv.Key, kv.Value))
-		w.put = append(w.put, change.KV{Key: kv.Key})
 	}
-	w.deletes = append(w.deletes, done.Deleted...)
+	w.put += uint64(len(done.Put))
+	for _, key := range done.Deleted { // which share memory with all that was read
+		w.deletes = append(w.deletes, bytes.Clone(key))
+	}
 	w.revs = append(w.revs, done.Revisions...)
 }
 
@@ -156,17 +159,15 @@ func (a *applier) barrier(ctx context.Context) error {
 	err := w.group.Wait()
 	a.writes = nil
 	if t := a.comparison.task; t != nil {
-		t.put += uint64(len(w.put))
-	}
-	for _, kv := range w.put {
-		a.parked.release(kv.Key)
+		t.put += w.put
 	}
 	for _, key := range w.deletes {
 		a.comparison.hold(key)
 	}
 	for _, rev := range w.revs {
-		a.auditor.wrote(rev)
+		a.auditor.wrote(rev, 0)
 	}
+	a.auditor.keys += int(w.put)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/syncer-io/syncer/replicator/change"
@@ -20,7 +21,10 @@ type Audit struct {
 // Audit looks for writes of others: keys whose mod revision is above since and
 // is none of ours. It reads no values; on servers before 3.7 the server does.
 // A delete shows in Count only. Nothing may be committed meanwhile.
-func (t *Target) Audit(ctx context.Context, ranges []change.Range, since int64, ours func(revision int64) bool) (Audit, error) {
+//
+// written is about how many keys we wrote since then. The server sends those
+// only, in one answer; when they are many, all keys are listed in parts instead.
+func (t *Target) Audit(ctx context.Context, ranges []change.Range, since int64, written int, ours func(revision int64) bool) (Audit, error) {
 	var a Audit
 	for _, r := range ranges {
 		if r.Empty() {
@@ -29,7 +33,11 @@ func (t *Target) Audit(ctx context.Context, ranges []change.Range, since int64, 
 		if len(r.Lo) == 0 {
 			r.Lo = []byte{0}
 		}
-		if err := t.auditRange(ctx, r, since, ours, &a); err != nil {
+		audit := t.auditRange
+		if written > auditKeys {
+			audit = t.auditParts
+		}
+		if err := audit(ctx, r, since, ours, &a); err != nil {
 			return Audit{}, fmt.Errorf("audit %s: %w", r, err)
 		}
 	}
@@ -47,10 +55,48 @@ func (t *Target) auditRange(ctx context.Context, r change.Range, since int64, ou
 		a.Revision = resp.Header.Revision
 	}
 	a.Count += uint64(resp.Count) // of the whole range, whatever the filter
-	for _, kv := range resp.Kvs {
-		if a.Foreign == nil && !ours(kv.ModRevision) {
+	a.look(resp.Kvs, since, ours)
+	return nil
+}
+
+// auditKeys is the most keys that one answer of an audit should hold.
+const auditKeys = 5000
+
+// auditParts lists the range in parts, each as of its own revision: what is
+// written behind the listing is above the revision of its first part.
+func (t *Target) auditParts(ctx context.Context, r change.Range, since int64, ours func(int64) bool, a *Audit) error {
+	for {
+		last, more, err := t.auditPart(ctx, r, since, ours, a)
+		if err != nil || !more {
+			return err
+		}
+		r.Lo = after(last)
+	}
+}
+
+func (t *Target) auditPart(ctx context.Context, r change.Range, since int64, ours func(int64) bool, a *Audit) (last []byte, more bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, t.attempt)
+	defer cancel()
+	resp, err := t.cli.Get(ctx, string(r.Lo), end(r), clientv3.WithKeysOnly(), clientv3.WithLimit(auditKeys))
+	if err != nil {
+		return nil, false, t.explain(err, r.String())
+	}
+	if a.Revision == 0 {
+		a.Revision = resp.Header.Revision
+	}
+	a.Count += uint64(len(resp.Kvs))
+	a.look(resp.Kvs, since, ours)
+	if len(resp.Kvs) == 0 {
+		return nil, false, nil
+	}
+	return resp.Kvs[len(resp.Kvs)-1].Key, resp.More, nil
+}
+
+// look finds the first key of somebody else.
+func (a *Audit) look(kvs []*mvccpb.KeyValue, since int64, ours func(int64) bool) {
+	for _, kv := range kvs {
+		if a.Foreign == nil && kv.ModRevision > since && !ours(kv.ModRevision) {
 			a.Foreign = kv.Key
 		}
 	}
-	return nil
 }
