@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	bolt "go.etcd.io/bbolt"
@@ -225,8 +226,9 @@ func TestIndexThatIsWrong(t *testing.T) {
 			s, d := guardedSite(t)
 			d.stopExporter()
 			s.spoilIndex("/apps/000007")
+			stopped := time.Now()
 			d.stopExporter = s.startExporter()
-			before := s.exporterReport("is active", func(e status.Exporter) bool { return len(e.Channels) == 1 })
+			before := s.exporterReport("is active", func(e status.Exporter) bool { return len(e.Channels) == 1 && e.Reported.After(stopped) })
 			c := command.New(command.Verify)
 			c.Deep = deep
 			s.done(c)
