@@ -39,8 +39,10 @@ type chaos struct {
 	approved []approval
 }
 
-// approval is what an operator let go, known at a revision of the target.
+// approval is what an operator let go, known at a revision of a history of the
+// target.
 type approval struct {
+	target   *segment
 	revision int64
 	keys     [][]byte
 }
@@ -120,6 +122,10 @@ var acts = []struct {
 	{"stream is purged", 3, (*chaos).purge},
 	{"source is compacted", 4, func(c *chaos) { c.compact(c.source.Client(), c.tr.source) }},
 	{"target is compacted", 4, func(c *chaos) { c.compact(c.target.Client(), c.tr.target().recorder) }},
+	{"target is wiped", 2, func(c *chaos) {
+		c.tr.catchUp(c.tr.target().recorder)
+		c.tr.breakTarget(func() error { return c.target.Wipe(c.t.Context()) })
+	}},
 	{"hub restarts", 3, func(c *chaos) {
 		c.stopHub()
 		c.startHub()
@@ -235,7 +241,7 @@ func (c *chaos) approve(groups []target.Parked) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	now.revision = resp.Header.Revision
+	now.target, now.revision = c.tr.target(), resp.Header.Revision
 	c.approved = append(c.approved, now)
 	c.ask("store-1", cmd)
 }
@@ -337,15 +343,20 @@ func (c *chaos) judge() {
 	c.t.Helper()
 	c.tr.catchUp(c.tr.source)
 	c.tr.catchUp(c.tr.target().recorder)
-	source, seg := c.tr.source.History(), c.tr.target()
-	k := guarantee.Case{
-		Source: source, Target: seg.recorder.History(), CursorKey: cursorKey.String(), Decode: c.decode,
-		Selection: c.tr.edited, Local: func(revision int64) bool { return seg.local[revision] },
-	}
-	err := errors.Join(following(k), guarantee.Convergent(k))
-	k.Selection = rules
-	if err := errors.Join(err, guarantee.Contained(k), c.guardHeld(k)); err != nil {
-		c.t.Errorf("guarantees broken:\n%v", err)
+	source := c.tr.source.History()
+	for i, seg := range c.tr.targets {
+		k := guarantee.Case{
+			Source: source, Target: seg.recorder.History(), CursorKey: cursorKey.String(), Decode: c.decode,
+			Selection: c.tr.edited, Local: func(revision int64) bool { return seg.local[revision] },
+		}
+		err := following(k)
+		if seg == c.tr.target() {
+			err = errors.Join(err, guarantee.Convergent(k))
+		}
+		k.Selection = rules
+		if err := errors.Join(err, guarantee.Contained(k), c.guardHeld(k, seg)); err != nil {
+			c.t.Errorf("guarantees broken in target history %d:\n%v", i, err)
+		}
 	}
 	claims := c.all()
 	for _, e := range claims {
@@ -368,11 +379,11 @@ func (c *chaos) decode(value string) (guarantee.Cursor, error) {
 // guardHeld makes sure that no step deleted more at the target than the guard
 // lets pass, unless somebody approved it. A transaction of the target may hold
 // several steps: the deletes that the source made at one revision are one.
-func (c *chaos) guardHeld(k guarantee.Case) error {
+func (c *chaos) guardHeld(k guarantee.Case, seg *segment) error {
 	guard := filter.Guard{Percent: filter.DefaultGuardPercent, AtLeast: filter.DefaultGuardAtLeast}
 	content, approved := maps.Clone(k.Target.Content), map[string]bool{}
 	var cursor guarantee.Cursor
-	waiting := c.approved
+	waiting := slices.DeleteFunc(slices.Clone(c.approved), func(a approval) bool { return a.target != seg })
 	for _, rev := range k.Target.Revs {
 		for ; len(waiting) > 0 && waiting[0].revision < rev.Revision; waiting = waiting[1:] {
 			for _, key := range waiting[0].keys {

@@ -226,11 +226,9 @@ func TestIndexThatIsWrong(t *testing.T) {
 			s, d := guardedSite(t)
 			d.stopExporter()
 			s.spoilIndex("/apps/000007")
-			began := time.Now()
+			stopped := time.Now()
 			d.stopExporter = s.startExporter()
-			before := s.exporterReport("is active", func(e status.Exporter) bool {
-				return len(e.Channels) == 1 && e.Reported.After(began)
-			})
+			before := s.exporterReport("is active", func(e status.Exporter) bool { return len(e.Channels) == 1 && e.Reported.After(stopped) })
 			c := command.New(command.Verify)
 			c.Deep = deep
 			s.done(c)

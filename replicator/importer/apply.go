@@ -537,7 +537,7 @@ func (a *applier) commit(ctx context.Context, changes []change.Change, cursor ta
 	a.cursor, a.wrote = cursor, time.Now()
 	a.keep, a.kept = a.behind, 0
 	a.im.view.committed(cursor)
-	return a.parked.save(ctx, a)
+	return a.parked.saveGone(ctx, a)
 }
 
 // wroteChange notes a change that the target took. It counts more than what

@@ -171,13 +171,10 @@ func (a *applier) barrier(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, c := range w.refused {
-		// One that is not refused any more differs at the next comparison.
-		if _, err := a.refuse(ctx, []change.Change{c}, a.position); err != nil {
-			return err
-		}
+	if len(w.refused) > 0 {
+		return a.refuseEach(ctx, w.refused)
 	}
-	return a.parked.save(ctx, a)
+	return a.parked.saveGone(ctx, a)
 }
 
 // hold keeps a delete until it is decided about.

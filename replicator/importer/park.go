@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -21,6 +22,12 @@ func (a *applier) park(ctx context.Context, g target.Parked, changes []change.Ch
 	if err := a.known(ctx); err != nil {
 		return err
 	}
+	a.setAside(g, changes)
+	return a.parked.save(ctx, a)
+}
+
+// setAside is park before it is stored.
+func (a *applier) setAside(g target.Parked, changes []change.Change) {
 	slices.SortFunc(changes, func(x, y change.Change) int { return bytes.Compare(x.Key, y.Key) })
 	g.ID, g.Since = groupID(g.Revision, changes), time.Now()
 	for _, c := range changes {
@@ -30,7 +37,6 @@ func (a *applier) park(ctx context.Context, g target.Parked, changes []change.Ch
 	a.parked.add(g)
 	a.parked.groups[len(a.parked.groups)-1].dirty = true
 	a.im.logger.Warn("changes are parked", "group", g.ID, "why", g.Why, "reason", g.Reason, "keys", len(g.Keys), "revision", g.Revision)
-	return a.parked.save(ctx, a)
 }
 
 // parkedKey is a key as it is now, and what the source has of it. Digests count
@@ -76,6 +82,30 @@ func (a *applier) refuse(ctx context.Context, changes []change.Change, revision 
 		reason += fmt.Sprintf("; it came with %d other keys at one revision, which wait with it", len(changes)-1)
 	}
 	return true, a.park(ctx, target.Parked{Why: r.Why, Reason: reason, Revision: revision}, slices.Clone(changes))
+}
+
+// refuseEach parks those of the changes that the target refuses, each by itself:
+// they came with chunks. One that is not refused any more differs at the next
+// comparison.
+func (a *applier) refuseEach(ctx context.Context, changes []change.Change) error {
+	byKey := make(map[string]change.Change, len(changes))
+	for _, c := range changes {
+		byKey[string(c.Key)] = c
+	}
+	changes = slices.Collect(maps.Values(byKey)) // two chunks may bring one key
+	var refused []target.Refused
+	err := a.promptly(ctx, func() (err error) {
+		refused, err = a.target.Refused(ctx, changes)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, r := range refused {
+		g := target.Parked{Why: r.Why, Reason: fmt.Sprintf("key %q: %v", r.Key, r.Err), Revision: a.position}
+		a.setAside(g, []change.Change{byKey[string(r.Key)]})
+	}
+	return a.parked.save(ctx, a)
 }
 
 // leftRule stands in for the rule of keys that an older policy selected.

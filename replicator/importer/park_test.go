@@ -214,3 +214,62 @@ func TestOrderThatCannotBeKept(t *testing.T) {
 		t.Errorf("the second time: taken %v, %v, waiting %v", taken, err, o.all())
 	}
 }
+
+// counting counts how often groups are stored.
+type counting struct {
+	Target
+	parks int
+}
+
+func (c *counting) Park(ctx context.Context, groups []target.Parked) error {
+	c.parks++
+	return c.Target.Park(ctx, groups)
+}
+
+// A large group is not stored again with each key that comes back.
+func TestKeysThatComeBackDoNotCostTheGroup(t *testing.T) {
+	a := newApplier(t)
+	stored := &counting{Target: a.target}
+	a.target = stored
+	if _, err := a.guarded(t.Context(), deletes("/apps/", 15), nil); err != nil {
+		t.Fatal(err)
+	}
+	back := func(i int) {
+		t.Helper()
+		put := []change.Change{{Op: change.Put, Key: fmt.Appendf(nil, "/apps/%02d", i), Value: []byte("back")}}
+		if err := a.commit(t.Context(), put, a.standing()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 10 {
+		back(i)
+	}
+	if stored.parks != 1 || a.cursor.Parked != 5 {
+		t.Errorf("stored %d times, %d keys are parked", stored.parks, a.cursor.Parked)
+	}
+	if err := a.parked.save(t.Context(), a); err != nil || stored.parks != 2 {
+		t.Errorf("stored %d times: %v", stored.parks, err)
+	}
+	for i := 10; i < 15; i++ {
+		back(i)
+	}
+	groups, err := stored.Target.(*target.Target).Parked(t.Context())
+	if err != nil || len(groups) != 0 {
+		t.Errorf("left behind: %+v, %v", groups, err)
+	}
+}
+
+// Many refused values hide no group about which the guard asks.
+func TestReportShowsWhatAsks(t *testing.T) {
+	a := newApplier(t)
+	for i := range 2 * status.MaxParked {
+		refusedPut(t, a, fmt.Sprintf("/flags/big%d", i))
+	}
+	if _, err := a.guarded(t.Context(), deletes("/apps/", 15), nil); err != nil {
+		t.Fatal(err)
+	}
+	groups, keys := a.parked.report()
+	if len(groups) != status.MaxParked || groups[0].Why != status.MassDelete || keys != 2*status.MaxParked+15 {
+		t.Errorf("%d keys, %+v", keys, groups[0])
+	}
+}

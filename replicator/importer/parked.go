@@ -16,7 +16,8 @@ import (
 //
 // The groups are stored at the target before the cursor passes their revision,
 // so that a crash in between parks them again. A later change of a key, whoever
-// brings it, takes the key out of its group.
+// brings it, takes the key out of its group. The target hears of that with the
+// next heartbeat: a large group would cost too much with each of its keys.
 type parked struct {
 	groups []*parkedGroup
 	keys   map[string]*parkedKey
@@ -58,7 +59,8 @@ func (p *parked) add(g target.Parked) {
 func (p *parked) has(key []byte) bool { return p.keys[string(key)] != nil }
 
 // release takes a key out of its group, if it waits in one: a later change
-// counts. save brings that to the target.
+// counts. save brings that to the target, or, when it was the last key,
+// saveGone.
 func (p *parked) release(key []byte) {
 	k := p.keys[string(key)]
 	if k == nil {
@@ -150,6 +152,14 @@ func (g *parkedGroup) stored() target.Parked {
 	return out
 }
 
+// saveGone is save when a group is to be removed.
+func (p *parked) saveGone(ctx context.Context, a *applier) error {
+	if len(p.gone) == 0 {
+		return nil
+	}
+	return p.save(ctx, a)
+}
+
 // save brings what changed to the target, and to the report.
 func (p *parked) save(ctx context.Context, a *applier) error {
 	var groups []target.Parked
@@ -218,10 +228,24 @@ func chunkItem(c change.Chunk, key []byte) (digest.Sum, bool) {
 	return digest.Item(key, c.KVs[i].Value), true
 }
 
-// report is what a status tells of the groups, oldest first, and how many keys
-// wait in all.
+// asks reports whether the guard asks about the group.
+func (g *parkedGroup) asks() bool { return g.Why == status.MassDelete && !g.Dropped }
+
+// report is what a status tells of the groups, those first about which the guard
+// asks, then the oldest, and how many keys wait in all.
 func (p *parked) report() (groups []status.Parked, keys int) {
-	for _, g := range p.groups {
+	order := slices.Clone(p.groups)
+	slices.SortStableFunc(order, func(a, b *parkedGroup) int {
+		switch {
+		case a.asks() == b.asks():
+			return 0
+		case a.asks():
+			return -1
+		default:
+			return 1
+		}
+	})
+	for _, g := range order {
 		if len(groups) == status.MaxParked {
 			break
 		}

@@ -29,6 +29,9 @@ func (a *applier) heartbeat(ctx context.Context, f taken, s change.State) error 
 	if err := a.check(ctx); err != nil {
 		return err
 	}
+	if err := a.parked.save(ctx, a); err != nil {
+		return err
+	}
 	if a.table == nil && a.comparison.running() {
 		a.comparison.tick(a, f.Sent)
 		return nil // it reads the target, soon

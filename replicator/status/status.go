@@ -75,7 +75,8 @@ type Edge struct {
 	RangesLeft int   `json:"rangesLeft"`
 	BytesLeft  int64 `json:"bytesLeft"`
 
-	// Parked are the oldest parked groups, at most MaxParked; ParkedKeys
+	// Parked are parked groups, at most MaxParked: those about which the
+	// mass-delete guard asks, then the oldest of the others. ParkedKeys
 	// counts the keys of all.
 	Parked     []Parked `json:"parked,omitempty"`
 	ParkedKeys int      `json:"parkedKeys"`
