@@ -18,6 +18,7 @@ import (
 // What an edge missed without a history costs what differs: only the keys that
 // differ are written, and only the ranges that hold them cross the link.
 func TestFewAndManyDifferences(t *testing.T) {
+	t.Parallel()
 	const keys, size = 20_000, 100
 	s, tr, d := runningSite(t, withLinks)
 	all := s.fill("/apps/bulk/", keys, size)
@@ -64,6 +65,7 @@ func TestFewAndManyDifferences(t *testing.T) {
 
 // Many edges that compare at once get one page, made once.
 func TestManyEdgesCompareAtOnce(t *testing.T) {
+	t.Parallel()
 	const edges = 100
 	s, _, _ := runningSite(t)
 	s.fill("/apps/bulk/", 2000, 100)

@@ -24,6 +24,7 @@ import (
 // The hub stores what was published, and its acknowledgement is lost: the
 // exporter reads the tail and goes on behind it, and nothing is there twice.
 func TestAcknowledgementIsLost(t *testing.T) {
+	t.Parallel()
 	s, tr, _ := runningSite(t, withLinks)
 	s.under(gentle(), func() {
 		for range 5 {
@@ -41,6 +42,7 @@ func TestAcknowledgementIsLost(t *testing.T) {
 // Two exporters that start at the same moment never interleave, whoever is
 // first.
 func TestTwoExportersStartTogether(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	tr := s.record()
 	s.load(t.Context(), workload.Load{Ops: 200})
@@ -81,6 +83,7 @@ func (s *site) damageStream(storeDir string) {
 }
 
 func TestHubStoreIsDamaged(t *testing.T) {
+	t.Parallel()
 	for name, who := range whoIsAway {
 		t.Run(name, func(t *testing.T) {
 			s, tr, d := runningSite(t)
@@ -100,6 +103,7 @@ func TestHubStoreIsDamaged(t *testing.T) {
 // One node of three comes back with a damaged store and becomes the leader
 // while an edge still has to read what was damaged.
 func TestDamagedNodeBecomesLeader(t *testing.T) {
+	t.Parallel()
 	s, tr, d := runningSite(t, withCluster)
 	s.whole()
 	d.stopImporter()
@@ -156,6 +160,7 @@ func (s *site) resetConsumer(seq uint64) {
 
 // The edge goes by its own cursor, whatever the hub believes that it has read.
 func TestConsumerStateIsLost(t *testing.T) {
+	t.Parallel()
 	for name, lose := range consumerLosses {
 		t.Run(name, func(t *testing.T) {
 			s, tr, _ := runningSite(t)
@@ -173,6 +178,7 @@ func TestConsumerStateIsLost(t *testing.T) {
 
 // Frames come again, in no order, among new ones.
 func TestMessagesComeTwiceAndOutOfOrder(t *testing.T) {
+	t.Parallel()
 	s, tr, _ := runningSite(t)
 	s.load(t.Context(), workload.Load{Ops: 100})
 	before := s.settle()
@@ -216,6 +222,7 @@ func (s *site) publishForeign(data []byte) {
 // Somebody writes junk to the channel again and again. No exporter stands still
 // for ever over it, and no edge takes any of it.
 func TestJunkKeepsComing(t *testing.T) {
+	t.Parallel()
 	s, tr, _ := runningSite(t)
 	s.second()
 	s.under(gentle(), func() {
@@ -242,6 +249,7 @@ func noise(size int) string {
 // The exporter dies within a revision of several messages, and the standby
 // takes over: what was half published is never applied.
 func TestHalfPublishedRevisionIsTakenOver(t *testing.T) {
+	t.Parallel()
 	s, tr, d := runningSite(t, withLinks)
 	other := *s.cloud
 	other.DataDir, other.Hub.URL = filepath.Join(s.dir, "exporter-2"), s.via(nil)
@@ -267,6 +275,7 @@ func TestHalfPublishedRevisionIsTakenOver(t *testing.T) {
 // A hub whose limit is lowered below a frame refuses the exporter for good. The
 // exporter names the setting, and goes on when it is put right.
 func TestPayloadLimitIsLowered(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, withCluster)
 	tr := s.record()
 	journal := s.keepJournal()
@@ -286,6 +295,7 @@ func TestPayloadLimitIsLowered(t *testing.T) {
 // A stream that takes nothing more stalls the exporter, which puts the stream
 // right again by itself.
 func TestStreamTakesNoMore(t *testing.T) {
+	t.Parallel()
 	s, tr, _ := runningSite(t)
 	s.under(gentle(), func() {
 		for range 3 {
@@ -325,6 +335,7 @@ func (s *site) requests() (page, ranges func() int) {
 // With 600 ms for a round trip, and connections that break, an edge finds what
 // differs with one question.
 func TestResyncOverALongRoundTrip(t *testing.T) {
+	t.Parallel()
 	s, tr, d := runningSite(t, withLinks)
 	s.fill("/apps/bulk/", 2000, 200)
 	s.settle()
@@ -354,6 +365,7 @@ func TestResyncOverALongRoundTrip(t *testing.T) {
 // The edge's key is revoked in the middle of its first copy and let in again
 // later: the copy goes on where it was.
 func TestEdgeIsShutOutDuringTheFirstCopy(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, withLinks)
 	tr := s.record()
 	const keys, size = 3000, 2 << 10

@@ -19,6 +19,7 @@ import (
 
 // What can happen to a key during an outage, with the stream and without it.
 func TestRenamesDuringAnOutage(t *testing.T) {
+	t.Parallel()
 	for name, purged := range map[string]bool{"history kept": false, "history lost": true} {
 		t.Run(name, func(t *testing.T) {
 			s, tr, d := runningSite(t)
@@ -68,6 +69,7 @@ func (s *site) exporterHas(revision int64) {
 // An edge that lost everything repairs itself while the source is written as
 // fast as it takes it, and no newer change is undone by an older chunk.
 func TestResyncAtFullRate(t *testing.T) {
+	t.Parallel()
 	s, tr, d := runningSite(t)
 	s.fill("/apps/bulk/", 3000, 1<<10)
 	s.settle()
@@ -105,6 +107,7 @@ var forged = map[string]func(change.Frame) []byte{
 // An edge that asks for a digest page gets others first, by which it would
 // delete everything. It takes none of them.
 func TestForgedPage(t *testing.T) {
+	t.Parallel()
 	for name, forge := range forged {
 		t.Run(name, func(t *testing.T) {
 			s, tr, d := runningSite(t)
@@ -180,6 +183,7 @@ func (s *site) answerPages(forge func(change.Frame) []byte, sent *atomic.Int64) 
 // and no emptiness: the edge does not say that it is in sync, and goes on when
 // the target is back.
 func TestTargetIsSilentDuringAComparison(t *testing.T) {
+	t.Parallel()
 	s, tr, d := runningSite(t, withTargetLink)
 	s.fill("/apps/bulk/", 3000, 1<<10)
 	s.settle()

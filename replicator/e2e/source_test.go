@@ -20,6 +20,7 @@ import (
 // A source that was restored with bumped revisions, and everything below marked
 // compacted, has no history to follow, and its content is another one.
 func TestSourceRestoredWithBumpedRevisions(t *testing.T) {
+	t.Parallel()
 	for name, stopped := range map[string]bool{"exporter running": false, "exporter stopped": true} {
 		t.Run(name, func(t *testing.T) {
 			s, tr, d := runningSite(t)
@@ -70,6 +71,7 @@ func (s *site) restoreBumped(older string, revision int64) error {
 // The exporter comes back at exactly the revision of a delete, which is the one
 // that is compacted.
 func TestDeleteIsCompactedAway(t *testing.T) {
+	t.Parallel()
 	for name, further := range map[string]int{"at the delete": 0, "beyond it": 5} {
 		t.Run(name, func(t *testing.T) {
 			s, tr, d := runningSite(t)
@@ -99,6 +101,7 @@ const moreRules = policy + `  - name: more
 // A rule that is added while everything runs brings its keys to the edge, and
 // costs the others nothing.
 func TestPrefixIsAddedUnderLoad(t *testing.T) {
+	t.Parallel()
 	s, tr, d := runningSite(t)
 	s.fill("/more/", 1500, 500)
 	s.under(gentle(), func() {
@@ -149,6 +152,7 @@ func (s *site) delivered(prefix, to string) map[string]string {
 // with a restart of the edge in between. Nothing is written but the old and the
 // new place.
 func TestMappingChangesUnderLoad(t *testing.T) {
+	t.Parallel()
 	s, tr, d := runningSite(t)
 	s.fill("/flags/bulk/", 1500, 500)
 	s.settle()
@@ -198,6 +202,7 @@ func TestMappingChangesUnderLoad(t *testing.T) {
 // The right to read is taken away while everything runs. The exporter says so,
 // the edge does not call itself in sync any more, and nothing is deleted.
 func TestSourceRefusesTheExporter(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	journal := s.keepJournal()
 	s.fill("/apps/kept/", 200, 100)

@@ -161,6 +161,7 @@ func (s *site) forget(tr *truth) {
 }
 
 func TestHubAwayWhileTheSourceCompacts(t *testing.T) {
+	t.Parallel()
 	s, tr, _ := spoolingSite(t)
 	before, resets, seq := s.settle(), s.resets(), s.lastSeq()
 	s.stopHub()
@@ -207,6 +208,7 @@ func (s *site) resets() int64 {
 // An outage that is longer than the spool ends with a comparison, as one
 // without a spool does; the exporter says so.
 func TestSpoolIsFull(t *testing.T) {
+	t.Parallel()
 	s, tr, _ := spoolingSite(t)
 	s.put("/flags/goes", "soon")
 	before := s.settle()
@@ -253,6 +255,7 @@ func TestSpoolIsFull(t *testing.T) {
 
 // What was spooled of a source that is no more is never published.
 func TestForeignSpool(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		stopped bool
 		ops     int
@@ -299,6 +302,7 @@ func TestForeignSpool(t *testing.T) {
 // A hub that comes back without what it had acknowledged, and that no edge has
 // read, is told again: in the same history, and with a comparison by the edge.
 func TestHubLosesAcknowledgedData(t *testing.T) {
+	t.Parallel()
 	s, tr, d := runningSite(t)
 	before, resets := s.settle(), s.resets()
 	d.stopImporter()

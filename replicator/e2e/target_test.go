@@ -20,6 +20,7 @@ import (
 // The target is compacted and defragmented again and again while the edge
 // applies.
 func TestTargetIsCompactedAndDefragmented(t *testing.T) {
+	t.Parallel()
 	s, tr, _ := runningSite(t)
 	s.under(workload.Load{Writers: 4, Rate: 300}, func() {
 		for range 8 {
@@ -73,6 +74,7 @@ func ahead(c map[string]any) { c["revision"] = 100_000 }
 // A cursor that is gone, or that tells of another place, is never the ground
 // for a guess: the edge compares.
 func TestCursorIsEdited(t *testing.T) {
+	t.Parallel()
 	for name, edit := range map[string]func(*site){
 		"deleted": func(s *site) {
 			if _, err := s.target.Client().Delete(s.t.Context(), cursorKey.String()); err != nil {
@@ -107,6 +109,7 @@ func TestCursorIsEdited(t *testing.T) {
 
 // A cursor that nobody can read stops the importer for good.
 func TestCursorIsDamaged(t *testing.T) {
+	t.Parallel()
 	s, _, d := runningSite(t)
 	d.stopImporter()
 	if _, err := s.target.Client().Put(t.Context(), cursorKey.String(), "{}garbage"); err != nil {
@@ -130,6 +133,7 @@ func TestCursorIsDamaged(t *testing.T) {
 
 // A frame of a format that is not known yet ends both sides: neither skips it.
 func TestFrameOfTheFuture(t *testing.T) {
+	t.Parallel()
 	s, tr, d := runningSite(t)
 	d.stopImporter()
 	ended, _ := s.twin("importer")
@@ -156,6 +160,7 @@ func TestFrameOfTheFuture(t *testing.T) {
 // another one of the same edge takes over, and the first goes on: its first
 // commit fails.
 func TestFrozenImporterIsOvertaken(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, withTargetLink)
 	tr := s.record()
 	s.load(t.Context(), workload.Load{Ops: 200})
@@ -179,6 +184,7 @@ func TestFrozenImporterIsOvertaken(t *testing.T) {
 // Changes come faster than a slow target takes them. What waits stays bounded,
 // and the edge catches up when the target is faster again.
 func TestApplyingIsSlowerThanArriving(t *testing.T) {
+	t.Parallel()
 	s, tr, d := runningSite(t, withTargetLink)
 	d.stopImporter()
 	s.edge.Inbox.MaxBytes = strictyaml.Bytes(4 << 20)
