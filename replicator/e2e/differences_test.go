@@ -1,11 +1,9 @@
 package e2e
 
 import (
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
@@ -61,88 +59,4 @@ func TestFewAndManyDifferences(t *testing.T) {
 		})
 	}
 	s.check(tr)
-}
-
-// Many edges that compare at once get one page, made once.
-func TestManyEdgesCompareAtOnce(t *testing.T) {
-	t.Parallel()
-	const edges = 100
-	s, _, _ := runningSite(t)
-	s.fill("/apps/bulk/", 2000, 100)
-	s.settle()
-	replies := make([]*nats.Subscription, edges)
-	for i := range edges {
-		name := fmt.Sprintf("edge-%d", i)
-		s.enroll(name)
-		sub, err := s.admin.SubscribeSync(syncstream.InboxPrefix(name) + ".page")
-		if err != nil {
-			t.Fatal(err)
-		}
-		replies[i] = sub
-	}
-	first := s.lastSeq() + 1
-	for i := range edges {
-		name := fmt.Sprintf("edge-%d", i)
-		raw, err := json.Marshal(syncstream.Request{Format: syncstream.RPCFormat, Channel: "flags", Page: &syncstream.PageRequest{ID: name}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := s.admin.PublishRequest(syncstream.RPCSubject("cloud", name), syncstream.InboxPrefix(name)+".page", raw); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for i, sub := range replies {
-		m, err := sub.NextMsg(patience)
-		if err != nil {
-			t.Fatalf("edge %d got no answer: %v", i, err)
-		}
-		var reply syncstream.Reply
-		if err := json.Unmarshal(m.Data, &reply); err != nil || reply.Error != nil {
-			t.Fatalf("edge %d was refused: %v, %v", i, reply.Error, err)
-		}
-	}
-	pages := s.pages(first, edges)
-	t.Logf("%d pages of %d contents", edges, len(pages))
-	if len(pages) > edges/10 {
-		t.Errorf("%d edges got %d different pages", edges, len(pages))
-	}
-}
-
-// enroll pairs an edge that exists by name only.
-func (s *site) enroll(name string) {
-	s.t.Helper()
-	key, err := nkeys.CreateUser()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	public, err := key.PublicKey()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	if _, err := s.hub.Pairs().Enroll(s.t.Context(), pairing.Offer{Name: name, Source: theEdge.Source, Policy: theEdge.Policy}, public); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-// pages waits for so many digest pages on the stream, from a sequence on, and
-// gives how many edges got each content.
-func (s *site) pages(first uint64, want int) map[string]int {
-	s.t.Helper()
-	found, got := map[string]int{}, 0
-	deadline := time.Now().Add(patience)
-	for seq := first; got < want; {
-		if time.Now().After(deadline) {
-			s.t.Fatalf("%d of %d pages came", got, want)
-		}
-		m, err := s.stream().GetMsg(s.t.Context(), seq)
-		if err != nil {
-			continue // not there yet
-		}
-		seq++
-		if f, err := change.DecodeFrame(m.Data); err == nil && f.Kind == change.KindPage {
-			found[fmt.Sprint(f.Last, f.Body)]++
-			got++
-		}
-	}
-	return found
 }
