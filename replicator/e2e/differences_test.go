@@ -4,13 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
-
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nkeys"
-
-	"github.com/syncer-io/syncer/replicator/change"
-	syncstream "github.com/syncer-io/syncer/replicator/jetstream"
-	"github.com/syncer-io/syncer/replicator/pairing"
 )
 
 // What an edge missed without a history costs what differs: only the keys that
