@@ -265,6 +265,23 @@ func (s *site) spoilIndex(key string) {
 	}
 }
 
+// A command that the edge has seen goes away when it attaches again.
+func TestCommandIsNotSentForEver(t *testing.T) {
+	t.Parallel()
+	s, d := guardedSite(t)
+	s.done(command.New(command.Verify))
+	seq := s.lastSeq()
+	s.report("has seen what came after the command", func(e status.Edge) bool { return s.lastSeq() > seq+2 && e.State == status.InSync })
+	d.stopImporter()
+	mark := s.reports.mark()
+	d.stopImporter = s.startImporter()
+	s.reportSince(mark, "is in sync", in(status.InSync))
+	info, err := s.stream().Info(t.Context(), jetstream.WithSubjectFilter(syncstream.OrderSubject("cloud", "store-1")))
+	if err != nil || len(info.State.Subjects) != 0 {
+		t.Errorf("the hub holds the command still: %v, %v", info.State.Subjects, err)
+	}
+}
+
 // A command that was given while the edge was away is carried out when it comes
 // back, also when it has to go on from a later place of the stream.
 func TestCommandWaitsForItsEdge(t *testing.T) {

@@ -45,9 +45,13 @@ func (c *channel) attach(ctx context.Context, edge string, req *jetstream.Attach
 		start = shown.seq + 1
 	}
 	failpoint.Hit(failpoint.ConsumerSetBefore)
-	passed, err := c.log.Orders(ctx, edge, start)
-	if err != nil {
-		return nil, err
+	// An edge that resumes has seen everything before its place. Sent again at
+	// each attach, no command would ever go away.
+	var passed []jetstream.Message
+	if reply.Action == jetstream.Resync {
+		if passed, err = c.log.Orders(ctx, edge, start); err != nil {
+			return nil, err
+		}
 	}
 	if err := c.log.SetConsumer(ctx, edge, c.name, start); err != nil {
 		return nil, err

@@ -86,11 +86,13 @@ func (c *channel) publishCommand(ctx context.Context, r request) error {
 // sendAgain queues commands that an edge passed over, because it goes on from a
 // later place of the stream. The edge does once what it has done already.
 func (c *channel) sendAgain(edge string, messages []jetstream.Message) {
+	sent := make(map[string]bool, len(messages))
 	for _, m := range messages {
 		o, ok, err := command.FromMessage(m.Data)
-		if err != nil || !ok {
-			continue // nobody can read it: the hub's administrator wrote it
+		if err != nil || !ok || sent[o.ID] {
+			continue // nobody can read it: the hub's administrator wrote it; or it is there twice
 		}
+		sent[o.ID] = true
 		select {
 		case c.requests <- request{edge: edge, command: &order{command: o, stored: make(chan struct{}, 1)}}:
 		default:

@@ -263,10 +263,15 @@ const maxTasks = 8
 func (v *view) task(t command.Task) {
 	v.update(func() {
 		if v.tasks = noted(v.tasks, t); len(v.tasks) > maxTasks {
-			v.tasks = v.tasks[1:]
+			v.tasks = slices.Delete(v.tasks, oldest(v.tasks), oldest(v.tasks)+1)
 		}
 	})
 	v.wake()
+}
+
+// oldest is the task that is told of no more: one that has ended, if any has.
+func oldest(tasks []command.Task) int {
+	return max(0, slices.IndexFunc(tasks, func(t command.Task) bool { return t.State.Ended() }))
 }
 
 func noted(tasks []command.Task, t command.Task) []command.Task {
