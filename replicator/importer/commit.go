@@ -1,0 +1,137 @@
+package importer
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/syncer-io/syncer/replicator/change"
+	"github.com/syncer-io/syncer/replicator/digest"
+	"github.com/syncer-io/syncer/replicator/etcd/target"
+	"github.com/syncer-io/syncer/replicator/failpoint"
+)
+
+// stand notes in a cursor the newest frame that is applied completely once the
+// cursor is written.
+func (a *applier) stand(c *target.Cursor) {
+	c.Chain, c.Seq = append(target.Hash(nil), a.chain[:]...), a.seq
+	c.Updated = time.Now()
+	if len(c.Holds) == 0 {
+		c.Holds = a.ranges
+	}
+}
+
+// commit writes changes and the cursor, and waits out whatever may go away by
+// itself: an unreachable target, a full disk, an alarm. Fenced, moved, too
+// large and changes that are forbidden are for the caller.
+func (a *applier) commit(ctx context.Context, changes []change.Change, cursor target.Cursor) error {
+	if err := a.barrier(ctx); err != nil {
+		return err
+	}
+	cursor.Parked = len(a.parked.keys)
+	for _, c := range changes {
+		if a.parked.has(c.Key) {
+			cursor.Parked--
+		}
+	}
+	var rev int64
+	failpoint.Hit(failpoint.CommitBefore)
+	send := a.promptly
+	if len(changes) > 0 {
+		send = a.offer
+	}
+	err := send(ctx, func() (err error) {
+		rev, err = a.target.Commit(ctx, target.Tx{Changes: changes, Cursor: &cursor})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	failpoint.Hit(failpoint.CommitAfter)
+	a.modRev = rev
+	a.auditor.wrote(rev, len(changes))
+	for _, c := range changes {
+		a.wroteChange(c)
+	}
+	a.cursor, a.wrote = cursor, time.Now()
+	a.keep, a.kept = a.behind, 0
+	a.im.view.committed(cursor)
+	return a.parked.saveGone(ctx, a)
+}
+
+// wroteChange notes a change that the target took. It counts more than what
+// was said of its key before.
+func (a *applier) wroteChange(c change.Change) {
+	if c.Op == change.Put {
+		a.wrotePut(c.Key, digest.Item(c.Key, c.Value))
+		delete(a.comparison.deletes, string(c.Key))
+	} else {
+		a.wroteDelete(c.Key)
+	}
+	a.parked.release(c.Key)
+}
+
+// patiently calls fn until it succeeds or fails for good.
+func (a *applier) patiently(ctx context.Context, fn func() error) error {
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+		err := fn()
+		if err == nil {
+			a.im.view.trouble(partTarget, nil)
+			return nil
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if final(err) {
+			return err
+		}
+		a.im.view.trouble(partTarget, err)
+		if err := wait(ctx, pause); err != nil {
+			return err
+		}
+	}
+}
+
+// promptly is patiently for requests that a healthy target answers soon.
+func (a *applier) promptly(ctx context.Context, fn func() error) error {
+	return a.patiently(ctx, func() error {
+		defer a.im.view.ask()()
+		return fn()
+	})
+}
+
+// offer is promptly for changes: that the target's user may not make one of
+// them is an answer, too.
+func (a *applier) offer(ctx context.Context, fn func() error) error {
+	var forbidden error
+	err := a.promptly(ctx, func() error {
+		err := fn()
+		if errors.Is(err, target.ErrForbidden) {
+			forbidden, err = err, nil
+		}
+		return err
+	})
+	return errors.Join(err, forbidden)
+}
+
+// final reports whether the same call would fail again. A commit of which the
+// outcome is not known is one: the next session reads the cursor first.
+func final(err error) bool {
+	var fenced *target.Fenced
+	var moved *target.Moved
+	var large *target.TooLarge
+	return errors.As(err, &fenced) || errors.As(err, &moved) || errors.As(err, &large) ||
+		errors.Is(err, target.ErrOutcomeUnknown) || errors.Is(err, target.ErrNotLoaded)
+}
+
+// wait sleeps unless ctx is done first.
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
