@@ -14,7 +14,7 @@ const MaxBody = 32 << 20
 var encoder = sync.OnceValues(func() (*zstd.Encoder, error) {
 	return zstd.NewWriter(nil,
 		zstd.WithEncoderLevel(zstd.SpeedBetterCompression),
-		zstd.WithEncoderConcurrency(1),
+		zstd.WithEncoderConcurrency(4), // chunks are compressed beside each other
 		zstd.WithLowerEncoderMem(true),
 		zstd.WithZeroFrames(true), // an empty body must differ from a missing one
 		zstd.WithWindowSize(256<<10))

@@ -58,7 +58,9 @@ type chunkRead struct {
 	chunkJob
 	since []recorded // changes that the channel took since the read began
 	kvs   []change.KV
-	low   int64 // lowest and highest revision of its source ranges
+	items []digest.Sum // of kvs
+	body  []byte       // the compressed chunk of kvs
+	low   int64        // lowest and highest revision of its source ranges
 	rev   int64
 	err   error
 }
@@ -103,6 +105,9 @@ func (q *chunks) start(ctx context.Context, src Source, selection *filter.Select
 			failpoint.Hit(failpoint.ChunkReadBefore)
 			r.kvs, r.low, r.rev, r.err = readChunk(ctx, src, selection, r.r)
 			failpoint.Hit(failpoint.ChunkReadAfter)
+			if r.err == nil {
+				r.err = r.make()
+			}
 			q.results <- r // has room for every read that runs
 		}()
 	}
@@ -192,12 +197,12 @@ func (c *channel) publishChunk(ctx context.Context, r *chunkRead) error {
 	if err := c.chain.flush(ctx); err != nil {
 		return err
 	}
-	kvs := overlay(r.kvs, r.low, r.since)
-	items := make([]digest.Sum, len(kvs))
-	for i, kv := range kvs {
-		items[i] = digest.Item(kv.Key, kv.Value)
+	if r.bringForward() {
+		if err := r.make(); err != nil {
+			return err
+		}
 	}
-	switch equal, err := c.index.holds(r.r, kvs, items); {
+	switch equal, err := c.index.holds(r.r, r.kvs, r.items); {
 	case err != nil:
 		return err
 	case !equal:
@@ -206,12 +211,8 @@ func (c *channel) publishChunk(ctx context.Context, r *chunkRead) error {
 		r.deep.checked(c)
 		return nil
 	}
-	raw := change.EncodeChunk(lacking(r.chunkJob, kvs, items))
-	if len(raw) > change.MaxBody {
-		return fmt.Errorf("chunk %v holds %d bytes, at most %d fit a frame", r.r, len(raw), change.MaxBody)
-	}
 	failpoint.Hit(failpoint.ChunkPublishBefore)
-	if err := c.chain.reply(ctx, change.KindChunk, r.edge, r.request, c.at(), raw); err != nil {
+	if err := c.chain.reply(ctx, change.KindChunk, r.edge, r.request, c.at(), r.body); err != nil {
 		return err
 	}
 	failpoint.Hit(failpoint.ChunkPublishAfter)
@@ -219,6 +220,33 @@ func (c *channel) publishChunk(ctx context.Context, r *chunkRead) error {
 		return nil
 	}
 	return c.beat(ctx) // tells the edge at once whether it is equal now
+}
+
+// make prepares the chunk. Reads do it beside each other; only one that was
+// overtaken by changes is made again in the order of the frames.
+func (r *chunkRead) make() error {
+	r.items = r.items[:0]
+	for _, kv := range r.kvs {
+		r.items = append(r.items, digest.Item(kv.Key, kv.Value))
+	}
+	if r.deep != nil {
+		return nil // nobody gets it
+	}
+	var err error
+	if r.body, err = change.Compress(change.EncodeChunk(lacking(r.chunkJob, r.kvs, r.items))); err != nil {
+		return fmt.Errorf("make chunk %v: %w", r.r, err)
+	}
+	return nil
+}
+
+// bringForward lays the changes since the read over its content, and reports
+// whether there were any.
+func (r *chunkRead) bringForward() bool {
+	later := slices.ContainsFunc(r.since, func(s recorded) bool { return s.revision > r.low })
+	if later {
+		r.kvs = overlay(r.kvs, r.low, r.since)
+	}
+	return later
 }
 
 // readAgain reads a range once more that does not hold what the index says: a

@@ -76,16 +76,16 @@ func (c *chain) state(ctx context.Context, kind change.Kind, revision int64, s c
 	return c.publish(ctx, jetstream.LogSubject(c.source, c.channel), f, change.EncodeState(s))
 }
 
-// share publishes what all edges of the channel may take.
-func (c *chain) share(ctx context.Context, kind change.Kind, revision int64, raw []byte) error {
+// share publishes a compressed body that all edges of the channel may take.
+func (c *chain) share(ctx context.Context, kind change.Kind, revision int64, body []byte) error {
 	f := change.Frame{Kind: kind, First: revision, Last: revision}
-	return c.publish(ctx, jetstream.LogSubject(c.source, c.channel), f, raw)
+	return c.publishBody(ctx, jetstream.LogSubject(c.source, c.channel), f, body)
 }
 
-// reply publishes an answer for one edge.
-func (c *chain) reply(ctx context.Context, kind change.Kind, edge, request string, revision int64, raw []byte) error {
+// reply publishes a compressed body that answers one edge.
+func (c *chain) reply(ctx context.Context, kind change.Kind, edge, request string, revision int64, body []byte) error {
 	f := change.Frame{Kind: kind, First: revision, Last: revision, Request: request}
-	return c.publish(ctx, jetstream.EdgeSubject(c.source, edge), f, raw)
+	return c.publishBody(ctx, jetstream.EdgeSubject(c.source, edge), f, body)
 }
 
 // order publishes a command to one edge, and calls stored once the hub has it.
@@ -104,16 +104,18 @@ func (c *chain) order(ctx context.Context, edge, request string, revision int64,
 	return nil
 }
 
-// publish sends a frame in as many messages as it needs. Each is a link of the
-// chain of its own, unless it is for one edge.
+// publish compresses a body and sends its frame.
 func (c *chain) publish(ctx context.Context, subject string, f change.Frame, raw []byte) error {
-	if len(raw) > change.MaxBody {
-		return fmt.Errorf("publish %v of channel %s at revision %d: body of %d bytes, at most %d", f.Kind, c.channel, f.Last, len(raw), change.MaxBody)
-	}
 	body, err := change.Compress(raw)
 	if err != nil {
-		return err
+		return fmt.Errorf("publish %v of channel %s at revision %d: %w", f.Kind, c.channel, f.Last, err)
 	}
+	return c.publishBody(ctx, subject, f, body)
+}
+
+// publishBody sends a frame in as many messages as it needs. Each is a link of
+// the chain of its own, unless it is for one edge.
+func (c *chain) publishBody(ctx context.Context, subject string, f change.Frame, body []byte) error {
 	f.Channel, f.Lineage, f.Writer, f.Sent = c.channel, c.head.Lineage, c.writer, time.Now()
 	f.Prev = c.head.Revision
 	f.Parts = uint32(max(1, (len(body)+partBytes-1)/partBytes))

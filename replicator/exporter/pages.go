@@ -38,7 +38,7 @@ type pageJob struct{ edge, id string }
 // madePage is a page and the state of the index that it is of.
 type madePage struct {
 	writes uint64
-	raw    []byte
+	body   []byte // compressed
 	ranges []change.PageRange
 }
 
@@ -56,14 +56,18 @@ func (p *pages) arm() { p.due, p.seen = time.After(pageWait), len(p.jobs) }
 // page is the digest page of the index as it stands. It is made once for all
 // who ask before the next write.
 func (c *channel) page() (madePage, error) {
-	if p := c.pages.made; p.raw != nil && p.writes == c.index.writes {
+	if p := c.pages.made; p.body != nil && p.writes == c.index.writes {
 		return p, nil
 	}
 	ranges, err := c.index.page()
 	if err != nil {
 		return madePage{}, err
 	}
-	c.pages.made = madePage{writes: c.index.writes, raw: change.EncodePage(ranges), ranges: ranges}
+	body, err := change.Compress(change.EncodePage(ranges))
+	if err != nil {
+		return madePage{}, err
+	}
+	c.pages.made = madePage{writes: c.index.writes, body: body, ranges: ranges}
 	return c.pages.made, nil
 }
 
@@ -85,10 +89,10 @@ func (c *channel) publishPages(ctx context.Context) error {
 	jobs := p.jobs
 	p.jobs, p.due = nil, nil
 	if len(jobs) >= sharedPage {
-		return c.sendPage(func() error { return c.chain.share(ctx, change.KindPage, c.at(), page.raw) })
+		return c.sendPage(func() error { return c.chain.share(ctx, change.KindPage, c.at(), page.body) })
 	}
 	for _, j := range jobs {
-		err := c.sendPage(func() error { return c.chain.reply(ctx, change.KindPage, j.edge, j.id, c.at(), page.raw) })
+		err := c.sendPage(func() error { return c.chain.reply(ctx, change.KindPage, j.edge, j.id, c.at(), page.body) })
 		if err != nil {
 			return err
 		}

@@ -66,7 +66,11 @@ func (c *channel) publishFindings(ctx context.Context, r request) error {
 			return err
 		}
 		names -= len(f.Keys)
-		if err := c.chain.reply(ctx, change.KindFinding, r.edge, r.ranges.ID, c.at(), change.EncodeFinding(f)); err != nil {
+		body, err := change.Compress(change.EncodeFinding(f))
+		if err != nil {
+			return err
+		}
+		if err := c.chain.reply(ctx, change.KindFinding, r.edge, r.ranges.ID, c.at(), body); err != nil {
 			return err
 		}
 	}
