@@ -50,6 +50,7 @@ type chunkJob struct {
 	r       change.Range
 	prints  digest.Prints // of what the edge holds; nothing: all is sent
 	slot    int
+	thin    bool      // the edge's link is slow
 	deep    *deepPage // the range is only held against the index
 	tries   int
 }
@@ -232,10 +233,15 @@ func (r *chunkRead) make() error {
 	if r.deep != nil {
 		return nil // nobody gets it
 	}
-	var err error
-	if r.body, err = change.Compress(change.EncodeChunk(lacking(r.chunkJob, r.kvs, r.items))); err != nil {
+	compress := change.CompressQuick
+	if r.thin {
+		compress = change.Compress
+	}
+	body, err := compress(change.EncodeChunk(lacking(r.chunkJob, r.kvs, r.items)))
+	if err != nil {
 		return fmt.Errorf("make chunk %v: %w", r.r, err)
 	}
+	r.body = body
 	return nil
 }
 

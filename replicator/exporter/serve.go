@@ -46,7 +46,7 @@ func (c *channel) take(ctx context.Context, r request) error {
 
 func (c *channel) takeRanges(r request) {
 	for _, w := range r.ranges.Ranges {
-		job := chunkJob{edge: r.edge, request: r.ranges.ID, r: w.Range, prints: w.Prints, slot: r.ranges.Slot}
+		job := chunkJob{edge: r.edge, request: r.ranges.ID, r: w.Range, prints: w.Prints, slot: r.ranges.Slot, thin: r.ranges.Thin}
 		if !c.chunks.add(job) {
 			c.logger.Warn("too many ranges wait to be read", "channel", c.name, "edge", r.edge)
 			return // the edge asks again for what does not come

@@ -140,7 +140,7 @@ func (c *comparison) advance(ctx context.Context, a *applier) error {
 // askRanges asks for as many of the ranges that are left as fit the window.
 func (c *comparison) askRanges(ctx context.Context, a *applier) error {
 	n, bytes, prints := 0, c.outBytes, 0
-	req := &jetstream.RangesRequest{ID: c.id, Slot: c.slot, Dry: c.dry}
+	req := &jetstream.RangesRequest{ID: c.id, Slot: c.slot, Dry: c.dry, Thin: a.im.view.thin()}
 	if c.dry {
 		req.Names = command.MaxSamples
 	}

@@ -186,6 +186,17 @@ func (v *view) shrank(raw, wire int) {
 	}
 }
 
+// thinLink is the speed below which the link is what a chunk waits for, and not
+// its making.
+const thinLink = 16 << 20 // bytes per second
+
+// thin reports whether the link was measured to be slow.
+func (v *view) thin() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.speed > 0 && v.speed < thinLink
+}
+
 func smooth(old, now float64) float64 {
 	if old == 0 {
 		return now

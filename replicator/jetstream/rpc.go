@@ -54,6 +54,9 @@ type RangesRequest struct {
 	ID     string        `json:"id"`
 	Ranges []RangeWanted `json:"ranges"`
 	Slot   int           `json:"slot"` // of the prints
+	// Thin tells that the edge's link is slow: chunks are made small rather
+	// than quickly.
+	Thin bool `json:"thin,omitempty"`
 	// Dry asks for findings. Names is how many keys they may name together.
 	Dry   bool `json:"dry,omitempty"`
 	Names int  `json:"names,omitempty"`
