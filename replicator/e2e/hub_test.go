@@ -137,17 +137,24 @@ func TestDamagedNodeBecomesLeader(t *testing.T) {
 // consumerLosses are what can become of an edge's consumer at the hub.
 var consumerLosses = map[string]func(*site){
 	"deleted": func(s *site) {
-		if err := s.stream().DeleteConsumer(s.t.Context(), "store-1"); err != nil {
-			s.t.Fatal(err)
-		}
+		s.until("the consumer is there to be deleted", func() bool {
+			err := s.stream().DeleteConsumer(s.t.Context(), "store-1")
+			if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+				s.t.Fatal(err)
+			}
+			return err == nil
+		})
 	},
 	"ahead of the stream": func(s *site) { s.resetConsumer(s.lastSeq() + 500) },
 	"set back": func(s *site) {
-		c, err := s.stream().Consumer(s.t.Context(), "store-1")
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		s.resetConsumer(c.CachedInfo().Config.OptStartSeq)
+		s.until("the consumer is there to be set back", func() bool {
+			c, err := s.stream().Consumer(s.t.Context(), "store-1")
+			if err != nil {
+				return false
+			}
+			s.resetConsumer(c.CachedInfo().Config.OptStartSeq)
+			return true
+		})
 	},
 }
 
