@@ -19,7 +19,7 @@ import (
 )
 
 // alarm raises or ends the alarm of a full database at the target.
-func (s *site) alarm(action pb.AlarmRequest_AlarmAction) {
+func (s *site) alarm(action pb.AlarmRequest_AlarmAction, kind pb.AlarmType) {
 	s.t.Helper()
 	ctx, cli := s.t.Context(), s.target.Client()
 	members, err := cli.MemberList(ctx)
@@ -27,7 +27,7 @@ func (s *site) alarm(action pb.AlarmRequest_AlarmAction) {
 		s.t.Fatal(err)
 	}
 	_, err = pb.NewMaintenanceClient(cli.ActiveConnection()).Alarm(ctx, &pb.AlarmRequest{
-		Action: action, MemberID: members.Members[0].ID, Alarm: pb.AlarmType_NOSPACE,
+		Action: action, MemberID: members.Members[0].ID, Alarm: kind,
 	})
 	if err != nil {
 		s.t.Fatalf("alarm: %v", err)
@@ -40,7 +40,7 @@ func TestTargetIsFull(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, tr, d := runningSite(t)
-			s.alarm(pb.AlarmRequest_ACTIVATE)
+			s.alarm(pb.AlarmRequest_ACTIVATE, pb.AlarmType_NOSPACE)
 			s.load(t.Context(), workload.Load{Ops: 100})
 			halted := s.report("says that the target is full", in(status.Halted))
 			if !strings.Contains(halted.Reason, "space") || !strings.Contains(halted.Try, "alarm disarm") {
@@ -53,12 +53,29 @@ func TestTargetIsFull(t *testing.T) {
 				s.reportSince(mark, "says that the target is full", in(status.Halted))
 			}
 			mark := s.reports.mark()
-			s.alarm(pb.AlarmRequest_DEACTIVATE)
+			s.alarm(pb.AlarmRequest_DEACTIVATE, pb.AlarmType_NOSPACE)
 			s.reportSince(mark, "is in sync again", in(status.InSync))
 			s.settle()
 			s.check(tr)
 		})
 	}
+}
+
+// A target that found its data corrupt takes nothing. The importer says so, and
+// goes on when the alarm is off.
+func TestTargetFoundItsDataCorrupt(t *testing.T) {
+	t.Parallel()
+	s, tr, _ := runningSite(t)
+	s.alarm(pb.AlarmRequest_ACTIVATE, pb.AlarmType_CORRUPT)
+	s.put("/apps/later", "1")
+	halted := s.report("says that the data is corrupt", in(status.Halted))
+	if !strings.Contains(halted.Try, "alarm disarm") {
+		t.Errorf("the reason does not help: %q, try %q", halted.Reason, halted.Try)
+	}
+	s.alarm(pb.AlarmRequest_DEACTIVATE, pb.AlarmType_CORRUPT)
+	s.report("is in sync again", in(status.InSync))
+	s.settle()
+	s.check(tr)
 }
 
 // outages stop a part for a while and start it again.

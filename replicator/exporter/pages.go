@@ -2,6 +2,7 @@ package exporter
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/syncer-io/syncer/replicator/change"
@@ -33,7 +34,10 @@ type pages struct {
 	made  madePage
 }
 
-type pageJob struct{ edge, id string }
+type pageJob struct {
+	edge, id string
+	deep     bool // the source was read for it: it says more than a shared page
+}
 
 // madePage is a page and the state of the index that it is of.
 type madePage struct {
@@ -89,7 +93,11 @@ func (c *channel) publishPages(ctx context.Context) error {
 	jobs := p.jobs
 	p.jobs, p.due = nil, nil
 	if len(jobs) >= sharedPage {
-		return c.sendPage(func() error { return c.chain.share(ctx, change.KindPage, c.at(), page.body) })
+		err := c.sendPage(func() error { return c.chain.share(ctx, change.KindPage, c.at(), page.body) })
+		if err != nil {
+			return err
+		}
+		jobs = slices.DeleteFunc(jobs, func(j pageJob) bool { return !j.deep })
 	}
 	for _, j := range jobs {
 		err := c.sendPage(func() error { return c.chain.reply(ctx, change.KindPage, j.edge, j.id, c.at(), page.body) })

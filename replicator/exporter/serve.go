@@ -28,7 +28,7 @@ func (c *channel) take(ctx context.Context, r request) error {
 	switch {
 	case r.page != nil && r.page.Deep:
 		c.chunks.forget(r.edge)
-		return c.checkDeep(pageJob{edge: r.edge, id: r.page.ID})
+		return c.checkDeep(pageJob{edge: r.edge, id: r.page.ID, deep: true})
 	case r.page != nil:
 		c.chunks.forget(r.edge)
 		c.pages.want(pageJob{edge: r.edge, id: r.page.ID})

@@ -9,7 +9,6 @@ import (
 	"github.com/syncer-io/syncer/replicator/digest"
 	"github.com/syncer-io/syncer/replicator/etcd/target"
 	"github.com/syncer-io/syncer/replicator/failpoint"
-	"github.com/syncer-io/syncer/replicator/fault"
 )
 
 // stand notes in a cursor the newest frame that is applied completely once the
@@ -116,14 +115,13 @@ func (a *applier) offer(ctx context.Context, fn func() error) error {
 }
 
 // final reports whether the same call would fail again. A commit of which the
-// outcome is not known is one: the next session reads the cursor first. Class
-// Safety holds for good: fenced, moved, a cursor nobody can read, a key outside
-// the selection.
+// outcome is not known is one: the next session reads the cursor first.
 func final(err error) bool {
-	var unsafe *fault.Error
+	var fenced *target.Fenced
+	var moved *target.Moved
 	var large *target.TooLarge
-	return errors.As(err, &unsafe) && unsafe.Class == fault.Safety || errors.As(err, &large) ||
-		errors.Is(err, target.ErrOutcomeUnknown) || errors.Is(err, target.ErrNotLoaded)
+	return errors.As(err, &fenced) || errors.As(err, &moved) || errors.As(err, &large) ||
+		errors.Is(err, target.ErrOutside) || errors.Is(err, target.ErrOutcomeUnknown) || errors.Is(err, target.ErrNotLoaded)
 }
 
 // wait sleeps unless ctx is done first.

@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -186,7 +187,7 @@ func (c *comparison) send(ctx context.Context, req jetstream.Request) error {
 // not one of them.
 func (c *comparison) answered(request string, r change.Range) (d digest.Difference, ok bool) {
 	d, ok = c.out[string(r.Lo)]
-	if !ok || request != c.id {
+	if !ok || request != c.id || !bytes.Equal(r.Hi, d.Range.Hi) {
 		return d, false
 	}
 	delete(c.out, string(r.Lo))

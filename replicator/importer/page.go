@@ -13,8 +13,8 @@ import (
 // revision: everything up to it is applied, nothing beyond it.
 func (a *applier) page(ctx context.Context, f taken, page []change.PageRange) error {
 	c := &a.comparison
-	if !c.asked || c.compared || f.Request != "" && f.Request != c.id {
-		return nil
+	if !c.asked || c.compared || f.Request != c.id && (f.Request != "" || c.deep) {
+		return nil // nobody read the source for a page that all may take
 	}
 	if err := a.flush(ctx); err != nil {
 		return err

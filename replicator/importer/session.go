@@ -48,6 +48,9 @@ func (im *Importer) session(ctx context.Context) error {
 		return err
 	}
 	failpoint.Hit(failpoint.AttachAfter)
+	if len(reply.Ranges) == 0 {
+		return errors.New("the exporter names no keys that the channel delivers: nothing is cleaned up on such a word")
+	}
 	if now := profileOf(reply); a == nil || now.Policy != p.Policy || !sameRanges(now.Ranges, p.Ranges) || len(now.Rules) != len(p.Rules) || now.Heartbeat != p.Heartbeat {
 		p = now
 		if err := p.save(im.cfg.DataDir); err != nil {

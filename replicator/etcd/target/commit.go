@@ -65,7 +65,7 @@ func (t *Target) ordered(changes []change.Change) ([]change.Change, error) {
 		}
 		if !t.contains(c.Key) {
 			return nil, fault.New(fault.Safety, "check the policy's mapping",
-				"refusing to %s key %q, which is outside the selection", c.Op, c.Key)
+				"refusing to %s key %q, which is %w", c.Op, c.Key, ErrOutside)
 		}
 	}
 	return changes, nil

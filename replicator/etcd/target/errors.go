@@ -14,6 +14,8 @@ var (
 	// ErrOutcomeUnknown: the context ended before it was known whether the
 	// transaction took effect. Load finds it out.
 	ErrOutcomeUnknown = errors.New("it is not known whether the transaction took effect")
+	// ErrOutside: a change is about a key outside the selection.
+	ErrOutside = errors.New("outside the selection")
 	// ErrNotLoaded: Commit was called before Load or Claim, or before Load
 	// after ErrOutcomeUnknown.
 	ErrNotLoaded = errors.New("the cursor is not loaded")
