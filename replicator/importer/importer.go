@@ -68,7 +68,7 @@ type Importer struct {
 // may be down for now. dial connects to the target; it is tried until it
 // succeeds, and the importer closes what it gives.
 func New(cfg Config, nc *nats.Conn, dial func(ctx context.Context) (*clientv3.Client, error), logger *slog.Logger) *Importer {
-	return &Importer{cfg: cfg, nc: nc, dial: dial, logger: logger, view: newView(cfg), orders: newOrders(cfg.DataDir)}
+	return &Importer{cfg: cfg, nc: nc, dial: dial, logger: logger, view: newView(cfg), orders: newOrders(cfg.DataDir, logger)}
 }
 
 // Status is the importer's report as of now.

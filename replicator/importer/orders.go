@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -35,15 +37,29 @@ type orders struct {
 	come    chan struct{} // has a token while waiting may hold something
 }
 
-func newOrders(dir string) *orders {
+func newOrders(dir string, logger *slog.Logger) *orders {
 	o := &orders{path: filepath.Join(dir, "commands.json"), come: make(chan struct{}, 1)}
-	raw, err := os.ReadFile(o.path)
-	var f ordersFile
-	if err == nil && json.Unmarshal(raw, &f) == nil && f.Format == ordersFormat {
-		o.waiting, o.known = f.Waiting, f.Known
+	if err := o.load(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		logger.Warn("the commands that waited cannot be read and are forgotten: give them again", "cause", err.Error())
 	}
 	o.signal()
 	return o
+}
+
+func (o *orders) load() error {
+	raw, err := os.ReadFile(o.path)
+	if err != nil {
+		return err
+	}
+	var f ordersFile
+	if err := json.Unmarshal(raw, &f); err != nil {
+		return fmt.Errorf("decode %s: %w", o.path, err)
+	}
+	if f.Format != ordersFormat {
+		return fmt.Errorf("%s has format %d, this version reads format %d", o.path, f.Format, ordersFormat)
+	}
+	o.waiting, o.known = f.Waiting, f.Known
+	return nil
 }
 
 // ordersFile is the form of the file.
