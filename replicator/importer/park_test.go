@@ -204,7 +204,7 @@ func TestTornStaysTorn(t *testing.T) {
 
 // A command that cannot be kept is not carried out.
 func TestOrderThatCannotBeKept(t *testing.T) {
-	o := newOrders(t.TempDir() + "/missing", slog.New(slog.DiscardHandler))
+	o := newOrders(t.TempDir()+"/missing", slog.New(slog.DiscardHandler))
 	c := command.New(command.Pause)
 	if taken, err := o.add(c); taken || err == nil || len(o.all()) != 0 {
 		t.Errorf("taken %v, %v, waiting %v", taken, err, o.all())
