@@ -283,21 +283,33 @@ func TestCommandIsNotSentForEver(t *testing.T) {
 }
 
 // A command that was given while the edge was away is carried out when it comes
-// back, also when it has to go on from a later place of the stream.
+// back, also when it has to go on from a later place of the stream, or when
+// nothing but the command is left of what lies between.
 func TestCommandWaitsForItsEdge(t *testing.T) {
 	t.Parallel()
-	for name, gone := range map[string]bool{"history is there": false, "history is gone": true} {
+	type step func(*site)
+	lost := func(s *site) { s.remove(s.inboxFile()) }
+	put := func(s *site) {
+		s.put("/apps/later", "1")
+		s.exporterHas(s.lastSelected())
+	}
+	purge := func(s *site) {
+		if err := s.stream().Purge(s.t.Context(), jetstream.WithPurgeSubject(syncstream.LogSubject("cloud", "flags"))); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	for name, meanwhile := range map[string][]step{
+		"history is there":         nil,
+		"history is gone":          {lost, put, purge},
+		"what follows it is there": {lost, purge, put},
+	} {
 		t.Run(name, func(t *testing.T) {
 			s, d := guardedSite(t)
 			d.stopImporter()
 			pause := command.New(command.Pause)
 			s.ask("store-1", pause)
-			if gone {
-				s.remove(s.inboxFile())
-				s.put("/apps/later", "1")
-				if err := s.stream().Purge(t.Context(), jetstream.WithPurgeSubject(syncstream.LogSubject("cloud", "flags"))); err != nil {
-					t.Fatal(err)
-				}
+			for _, do := range meanwhile {
+				do(s)
 			}
 			mark := s.reports.mark()
 			d.stopImporter = s.startImporter()

@@ -45,13 +45,9 @@ func (c *channel) attach(ctx context.Context, edge string, req *jetstream.Attach
 		start = shown.seq + 1
 	}
 	failpoint.Hit(failpoint.ConsumerSetBefore)
-	// An edge that resumes has seen everything before its place. Sent again at
-	// each attach, no command would ever go away.
-	var passed []jetstream.Message
-	if reply.Action == jetstream.Resync {
-		if passed, err = c.log.Orders(ctx, edge, start); err != nil {
-			return nil, err
-		}
+	passed, err := c.log.Orders(ctx, edge, unseen(reply.Action, req.Seq, start), start)
+	if err != nil {
+		return nil, err
 	}
 	if err := c.log.SetConsumer(ctx, edge, c.name, start); err != nil {
 		return nil, err
@@ -65,6 +61,17 @@ func (c *channel) attach(ctx context.Context, edge string, req *jetstream.Attach
 	c.logger.Info("edge attached", "edge", edge, "channel", c.name, "action", reply.Action,
 		"position", req.Head.Position.String(), "sequence", start, "reason", reason)
 	return reply, nil
+}
+
+// unseen is the sequence from which on an edge that is fed from start may have
+// missed commands. What it saw it is not sent again: no command would ever go
+// away. The frames between its last one and start need not be there any more,
+// so that there are commands to miss although nothing else is.
+func unseen(action string, seen, start uint64) uint64 {
+	if action == jetstream.Resync || seen >= start {
+		return 1
+	}
+	return seen + 1
 }
 
 // resumeAt is the sequence of the message that follows the edge's head, or why

@@ -211,11 +211,11 @@ func (l *Log) purgeEdge(ctx context.Context, edge string, seq uint64) error {
 	return nil
 }
 
-// Orders are the messages with commands to an edge below a sequence, oldest
-// first.
-func (l *Log) Orders(ctx context.Context, edge string, below uint64) ([]Message, error) {
+// Orders are the messages with commands to an edge from one sequence, from 1
+// on, to below another one, oldest first.
+func (l *Log) Orders(ctx context.Context, edge string, from, below uint64) ([]Message, error) {
 	var out []Message
-	for at := uint64(1); at < below; {
+	for at := from; at < below; {
 		raw, err := l.stream.GetMsg(ctx, at, jetstream.WithGetMsgSubject(OrderSubject(l.source, edge)))
 		m, ok, err := found(raw, err, "read the commands to edge "+edge)
 		if err != nil {
