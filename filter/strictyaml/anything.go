@@ -10,6 +10,16 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
+// Free reads a document of any shape: what a field of type any would hold. It
+// is nil when there is a problem.
+func (d *Document) Free() any {
+	value, ok := at{doc: d}.free(d.root)
+	if !ok {
+		return nil
+	}
+	return value
+}
+
 // isFree reports whether a field takes a value of any shape, null included.
 func isFree(t reflect.Type) bool {
 	for t.Kind() == reflect.Pointer {
