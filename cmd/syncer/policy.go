@@ -15,6 +15,6 @@ changed on the way.
 init, validate, schema, explain and test need nothing but the file.`,
 	}
 	group(cmd)
-	cmd.AddCommand(newPolicyInit(), newPolicyValidate(), newPolicySchema())
+	cmd.AddCommand(newPolicyInit(), newPolicyValidate(), newPolicySchema(), newPolicyTest())
 	return cmd
 }

@@ -6,10 +6,9 @@ package object
 type Meta struct {
 	APIVersion, Kind     string
 	Namespace, Name, UID string
-	// Controller is the owner that made the object and keeps it; the zero
-	// Owner when nothing does.
-	Controller Owner
-	Deleting   bool // it waits for finalizers
+	Controlled           bool  // another object made it and keeps it
+	Controller           Owner // that object
+	Deleting             bool  // it waits for finalizers
 
 	secretType string // of a Secret
 	holder     string // of a Lease

@@ -83,7 +83,7 @@ func (s *scan) owners(m *Meta) {
 			}
 		})
 		if controls {
-			m.Controller = owner
+			m.Controlled, m.Controller = true, owner
 		}
 	})
 }

@@ -83,7 +83,7 @@ func (m *Meta) readWire(meta []byte) bool {
 				return false
 			}
 			if controls {
-				m.Controller = owner
+				m.Controlled, m.Controller = true, owner
 			}
 		}
 	}

@@ -44,7 +44,7 @@ type wire struct {
 	rest  []byte
 	num   protowire.Number
 	bytes []byte // of a length-delimited field
-	bits  uint64 // of a varint field
+	bits  uint64 // of another field
 	field []byte // the whole of it, with its tag
 	bad   bool
 }
@@ -66,8 +66,10 @@ func (w *wire) next() bool {
 		w.bytes, size = protowire.ConsumeBytes(w.rest[tag:])
 	case protowire.VarintType:
 		w.bits, size = protowire.ConsumeVarint(w.rest[tag:])
-	default:
-		size = protowire.ConsumeFieldValue(num, typ, w.rest[tag:])
+	case protowire.Fixed64Type:
+		w.bits, size = protowire.ConsumeFixed64(w.rest[tag:])
+	default: // no type of Kubernetes has another
+		size = -1
 	}
 	if size < 0 {
 		w.bad = true
