@@ -111,7 +111,7 @@ func (o *policyTestOptions) judge(p filter.Policy, c filter.Cluster, one policyC
 	if err != nil {
 		return v, fmt.Errorf("the case %s: %w", one.folder, err)
 	}
-	got := outcome(s, one.in)
+	got := outcome(s, one.key, one.value)
 	file := filepath.Join(one.folder, expectedFile)
 	var want expectation
 	switch err := readYAML(file, &want); {
