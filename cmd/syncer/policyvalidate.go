@@ -73,7 +73,7 @@ func (o *policyValidateOptions) run(cmd *cobra.Command, files []string) error {
 			return err
 		}
 		for _, p := range policies {
-			v.Policies = append(v.Policies, validPolicyView{File: file, Name: p.Metadata.Name, Rules: len(p.Spec.Rules)})
+			v.Policies = append(v.Policies, validPolicyView{File: inputName(file), Name: p.Metadata.Name, Rules: len(p.Spec.Rules)})
 		}
 		all = append(all, policies...)
 	}
@@ -99,8 +99,8 @@ func (o *policyValidateOptions) tell(cmd *cobra.Command, v validationView, bad e
 	if bad != nil {
 		return fault.New(fault.Usage, "correct the policies", "%s", status.Count(uint64(len(v.Problems)), "mistake", "mistakes"))
 	}
-	if o.out.forPeople() {
-		fmt.Fprintf(cmd.ErrOrStderr(), "Next: syncer policy explain -f %s KEY\n", v.Policies[0].File)
+	if first := v.Policies[0].File; o.out.forPeople() && first != inputName("-") {
+		fmt.Fprintf(cmd.ErrOrStderr(), "Next: syncer policy explain -f %s KEY\n", first)
 	}
 	return nil
 }
