@@ -107,7 +107,7 @@ func (o *policyTestOptions) run(cmd *cobra.Command, dir string) error {
 // judge runs one case.
 func (o *policyTestOptions) judge(p filter.Policy, c filter.Cluster, one policyCase) (policyCaseView, error) {
 	v := policyCaseView{Name: filepath.Base(one.folder)}
-	s, err := fill(p, one.about.Edge, c)
+	s, err := one.about.Edge.fill(p, c)
 	if err != nil {
 		return v, fmt.Errorf("the case %s: %w", one.folder, err)
 	}
