@@ -96,8 +96,8 @@ func service(managed string, change func(*core.ServiceSpec)) *core.Service {
 	}
 	change(&s.Spec)
 	s.ManagedFields = []meta.ManagedFieldsEntry{
-		{Manager: "kubectl", Operation: "Update", APIVersion: "v1", FieldsType: "FieldsV1", FieldsV1: &meta.FieldsV1{Raw: []byte(managed)}},
-		{Manager: "kcm", Operation: "Update", APIVersion: "v1", FieldsType: "FieldsV1", Subresource: "status", FieldsV1: &meta.FieldsV1{Raw: []byte(`{"f:spec":{"f:clusterIP":{}}}`)}},
+		{Manager: "kubectl", Operation: "Update", APIVersion: "v1", FieldsType: "FieldsV1", FieldsV1: meta.NewFieldsV1(managed)},
+		{Manager: "kcm", Operation: "Update", APIVersion: "v1", FieldsType: "FieldsV1", Subresource: "status", FieldsV1: meta.NewFieldsV1(`{"f:spec":{"f:clusterIP":{}}}`)},
 	}
 	return s
 }
