@@ -143,3 +143,14 @@ func TestIntentOfKinds(t *testing.T) {
 		})
 	}
 }
+
+// An API server that stores JSON keeps the kind of an inner object, and one
+// that stores protobuf does not.
+func TestIntentOfInnerObjectsHasNoKind(t *testing.T) {
+	const inner = `"volumeClaimTemplates":[{"apiVersion":"v1","kind":"PersistentVolumeClaim","metadata":{"name":"d"},"spec":{}}]`
+	k := keyOf(t, "statefulsets.apps", "shop", "db")
+	got := intent(t, k, []byte(`{"apiVersion":"apps/v1","kind":"StatefulSet","metadata":{"name":"db","namespace":"shop"},"spec":{`+inner+`}}`))
+	if bytes.Contains(got, []byte("PersistentVolumeClaim")) {
+		t.Errorf("%s", got)
+	}
+}
