@@ -1,6 +1,7 @@
 package object
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -121,7 +122,8 @@ func jsonInto(value []byte, typed runtime.Object) error {
 		return refuse(tryRewrite, "the value is damaged: %v", err)
 	}
 	for _, err := range strict {
-		if f, ok := err.(json.FieldError); !ok || !strings.HasPrefix(f.FieldPath(), "status.") {
+		var f json.FieldError
+		if !errors.As(err, &f) || !strings.HasPrefix(f.FieldPath(), "status.") {
 			return refuse(tryNewer, "the value has what syncer does not know: %v", err)
 		}
 	}

@@ -18,6 +18,8 @@ import (
 type shape struct {
 	members []*member
 	numbers map[protowire.Number]*member
+	// It says its own kind, which protobuf does not keep of an inner object.
+	selfNaming bool
 }
 
 // member is one field of a message.
@@ -62,6 +64,7 @@ func shapeOf(t reflect.Type, all map[reflect.Type]*shape) *shape {
 		if !f.IsExported() || name == "-" && number == 0 {
 			continue
 		}
+		s.selfNaming = s.selfNaming || f.Type == reflect.TypeFor[meta.TypeMeta]()
 		m := memberOf(f.Type, all)
 		m.name = strings.TrimPrefix(name, "-")
 		m.quirk = m.of != nil && m.plain && strings.Contains(options, "omit")
@@ -148,6 +151,14 @@ func (s *shape) tidy(fields map[string]any) {
 	}
 }
 
+func (s *shape) tidyInner(fields map[string]any) {
+	if s.selfNaming {
+		delete(fields, "apiVersion")
+		delete(fields, "kind")
+	}
+	s.tidy(fields)
+}
+
 // tidy reports whether the value of the member says nothing.
 func (m *member) tidy(value any) (nothing bool) {
 	switch v := value.(type) {
@@ -161,7 +172,7 @@ func (m *member) tidy(value any) (nothing bool) {
 			m.fill(v)
 			return len(v) == 0
 		case m.of != nil:
-			m.of.tidy(v)
+			m.of.tidyInner(v)
 			return len(v) == 0 && m.quirk
 		}
 	}
@@ -186,7 +197,7 @@ func (m *member) each(elements func(yield func(any) bool)) {
 	}
 	for e := range elements {
 		if fields, ok := e.(map[string]any); ok {
-			m.of.tidy(fields)
+			m.of.tidyInner(fields)
 		}
 	}
 }

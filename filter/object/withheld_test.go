@@ -57,6 +57,18 @@ func TestWithheldOfStoredValues(t *testing.T) {
 	}
 }
 
+func TestAnOwnerThatDoesNotControlWithholdsNothing(t *testing.T) {
+	p := pod("shop", "web")
+	for _, controls := range []*bool{nil, ptr(false)} {
+		p.OwnerReferences[1].Controller = controls
+		for encoding, value := range encodings(t, p) {
+			if reason, withheld := Withheld(keyOf(t, "pods", "shop", "web"), metaOf(t, value)); withheld {
+				t.Errorf("%s: %s", encoding, reason)
+			}
+		}
+	}
+}
+
 func metaOf(tb testing.TB, value []byte) Meta {
 	tb.Helper()
 	m, err := ReadMeta(value)
