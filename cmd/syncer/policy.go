@@ -12,9 +12,10 @@ func newPolicy(s *session) *cobra.Command {
 		Long: `Work with policies: the files that say what crosses to edges, and how it is
 changed on the way.
 
-init, validate, schema, explain and test need nothing but the file.`,
+init, validate, schema and test need nothing but the file; explain can look into
+the source too.`,
 	}
 	group(cmd)
-	cmd.AddCommand(newPolicyInit(), newPolicyValidate(), newPolicySchema(), newPolicyTest())
+	cmd.AddCommand(newPolicyInit(), newPolicyValidate(), newPolicySchema(), newPolicyExplain(s), newPolicyTest())
 	return cmd
 }

@@ -23,25 +23,20 @@ func (o *policyChoice) addFlags(cmd *cobra.Command) {
 }
 
 // load reads the policy and checks it.
-func (o *policyChoice) load(cmd *cobra.Command) (filter.Policy, filter.Cluster, error) {
+func (o *policyChoice) load(cmd *cobra.Command, c filter.Cluster) (filter.Policy, error) {
 	if o.file == "" {
-		return filter.Policy{}, filter.Cluster{}, fault.New(fault.Usage, cmd.CommandPath()+" -f FILE", "%s needs a policy file", cmd.CommandPath())
-	}
-	c, err := o.cluster.cluster()
-	if err != nil {
-		return filter.Policy{}, c, err
+		return filter.Policy{}, fault.New(fault.Usage, cmd.CommandPath()+" -f FILE", "%s needs a policy file", cmd.CommandPath())
 	}
 	var r strictyaml.Report
 	policies, err := parsePolicies(&r, cmd, o.file, c)
 	if err != nil {
-		return filter.Policy{}, c, err
+		return filter.Policy{}, err
 	}
 	filter.CheckDistinct(policies)
 	if err := r.Err(); err != nil {
-		return filter.Policy{}, c, err
+		return filter.Policy{}, err
 	}
-	p, err := o.choose(policies)
-	return p, c, err
+	return o.choose(policies)
 }
 
 func (o *policyChoice) choose(policies []filter.Policy) (filter.Policy, error) {
@@ -74,7 +69,7 @@ type edgeChoice struct {
 // edge needs none.
 func (e edgeChoice) fill(p filter.Policy, c filter.Cluster) (*filter.Selection, error) {
 	if e.Name == "" && p.PerEdge() {
-		return nil, fault.New(fault.Usage, "name an edge", "policy %q has parts that depend on the edge", p.Metadata.Name)
+		return nil, fault.New(fault.Usage, "name an edge, and give it the labels that the policy uses", "policy %q has parts that depend on the edge", p.Metadata.Name)
 	}
 	filled, err := p.Fill(filter.Edge{Name: e.Name, Labels: e.Labels})
 	if err != nil {

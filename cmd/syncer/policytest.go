@@ -74,7 +74,11 @@ type policyCaseView struct {
 }
 
 func (o *policyTestOptions) run(cmd *cobra.Command, dir string) error {
-	p, c, err := o.load(cmd)
+	c, err := o.cluster.cluster()
+	if err != nil {
+		return err
+	}
+	p, err := o.load(cmd, c)
 	if err != nil {
 		return err
 	}

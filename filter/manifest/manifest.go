@@ -57,6 +57,9 @@ func isManifest(name string, data []byte, etcdPrefix string) bool {
 // resource is an object, everything else is a key. The error has the class
 // fault.Usage.
 func Key(name, etcdPrefix string) ([]byte, error) {
+	if name == "" {
+		return nil, fault.New(fault.Usage, "give its key, or RESOURCE/NAMESPACE/NAME", "nothing says which object it is")
+	}
 	parts := strings.Split(name, "/")
 	r, known := object.Lookup(parts[0])
 	if !known {

@@ -33,6 +33,7 @@ func TestMistakes(t *testing.T) {
 		{"", "[]\n", "object.yaml holds no object"},
 		{"", "kind: ConfigMap\n---\nkind: ConfigMap\n", "object.yaml:3:1: a second document"},
 		{"", "kind: ConfigMap\ndata: {a: yes}\n", `object.yaml:2:11: "a" is yes, which is true to some YAML readers`},
+		{"", "k8s\x00\x0a", "nothing says which object it is"},
 		{"configmaps/app", "kind: ConfigMap\n", "configmaps are in a namespace"},
 		{"namespaces/x/app", "kind: Namespace\n", "namespaces are in no namespace"},
 		{"configmaps//app", "kind: ConfigMap\n", `"configmaps//app" does not name an object`},
