@@ -105,6 +105,13 @@ func isDenied(t *testing.T, k Key) bool {
 	return r.Class == Deny
 }
 
+// isWithheld tells what a cluster makes for itself, and in its own way.
+func isWithheld(t *testing.T, k Key, value []byte) bool {
+	t.Helper()
+	_, withheld := Withheld(k, metaOf(t, value))
+	return withheld
+}
+
 // checkMeta holds the metadata that is read from the bytes against the decoded
 // object.
 func checkMeta(t *testing.T, k Key, value []byte) {
@@ -157,7 +164,7 @@ func TestIntentOfJSONStorageIsTheSame(t *testing.T) {
 		}
 		checkMeta(t, k, s.Value)
 		got := intent(t, k, s.Value)
-		if other := protobuf[s.Key]; k.Namespace == "shop" && other != nil && !isDenied(t, k) {
+		if other := protobuf[s.Key]; k.Namespace == "shop" && other != nil && !isDenied(t, k) && !isWithheld(t, k, s.Value) {
 			if want := intent(t, k, other); !bytes.Equal(got, want) {
 				t.Errorf("%s:\n%s\n%s", k, got, want)
 			}
