@@ -57,25 +57,30 @@ func (c *Client) Apply(ctx context.Context, object map[string]any) error {
 
 // ApplyAs is Apply by another field manager; it gives the object as it is then.
 func (c *Client) ApplyAs(ctx context.Context, by string, object map[string]any) (*unstructured.Unstructured, error) {
-	return c.apply(ctx, object, metav1.ApplyOptions{FieldManager: by, Force: true})
-}
-
-// Try is ApplyAs without effect.
-func (c *Client) Try(ctx context.Context, by string, object map[string]any) (*unstructured.Unstructured, error) {
-	return c.apply(ctx, object, metav1.ApplyOptions{FieldManager: by, Force: true, DryRun: []string{metav1.DryRunAll}})
-}
-
-func (c *Client) apply(ctx context.Context, object map[string]any, o metav1.ApplyOptions) (*unstructured.Unstructured, error) {
 	u := &unstructured.Unstructured{Object: object}
 	r, err := c.in(u.GroupVersionKind(), u.GetNamespace())
 	if err != nil {
 		return nil, err
 	}
-	out, err := r.Apply(ctx, u.GetName(), u, o)
+	out, err := r.Apply(ctx, u.GetName(), u, metav1.ApplyOptions{FieldManager: by, Force: true})
 	if err != nil {
 		return nil, fmt.Errorf("apply the %s %s/%s: %w", u.GetKind(), u.GetNamespace(), u.GetName(), err)
 	}
 	return out, nil
+}
+
+// Current reads the object of that kind and name as it is now.
+func (c *Client) Current(ctx context.Context, object map[string]any) (*unstructured.Unstructured, error) {
+	u := &unstructured.Unstructured{Object: object}
+	r, err := c.in(u.GroupVersionKind(), u.GetNamespace())
+	if err != nil {
+		return nil, err
+	}
+	now, err := r.Get(ctx, u.GetName(), metav1.GetOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("get the %s %s/%s: %w", u.GetKind(), u.GetNamespace(), u.GetName(), err)
+	}
+	return now, nil
 }
 
 // Get reads one object.

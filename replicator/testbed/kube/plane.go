@@ -123,7 +123,7 @@ func (p *Plane) run(name string, args ...string) error {
 func (p *Plane) path(name string) string { return filepath.Join(p.dir, name) }
 
 // shown is how much of the output of a part a report holds, in bytes.
-const shown = 4 << 10
+const shown = 2 << 10
 
 func (p part) output() string {
 	text := p.process.Output()
