@@ -10,7 +10,7 @@ import (
 
 // What "*" takes of the nearly 400 keys of a real cluster. Beside what people
 // asked for it is the namespace that every cluster has, and the claim that a
-// StatefulSet made, which no owner is named in.
+// StatefulSet made, which names no owner.
 const starTakes = `/kubernetes/configmaps/shop/app
 /kubernetes/cronjobs.batch/shop/nightly
 /kubernetes/daemonsets.apps/shop/agent
