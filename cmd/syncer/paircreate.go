@@ -17,6 +17,7 @@ import (
 
 type pairCreateOptions struct {
 	policy  string
+	labels  []string
 	ttl     time.Duration
 	replace bool
 	url     string
@@ -29,6 +30,7 @@ type offerView struct {
 	Name    string    `json:"name"`
 	Source  string    `json:"source"`
 	Policy  string    `json:"policy"`
+	Labels  labels    `json:"labels,omitempty"`
 	URL     string    `json:"url"`
 	Token   string    `json:"token"`
 	Expires time.Time `json:"expires"`
@@ -44,6 +46,7 @@ func newPairCreate(s *session) *cobra.Command {
 token is used once, expires, and is shown only now. Whoever holds it can take
 the edge's place until then.`,
 		Example: `  syncer pair create store-1 --policy flags
+  syncer pair create store-1 --policy store --label region=eu --label tier=gold
   syncer pair create store-1 --policy flags --ttl 15m -o json
   syncer pair create store-1 --policy flags --replace   # the old edge is shut out at once`,
 		Args: wants(0, "the name of the edge"),
@@ -51,6 +54,7 @@ the edge's place until then.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.policy, "policy", "", "`policy` that the edge receives; may be left out when there is only one")
+	flags.StringArrayVar(&o.labels, "label", nil, "`name=value` that policies may use as ${edge.labels.name}; may be repeated")
 	flags.DurationVar(&o.ttl, "ttl", pairing.DefaultTTL, "how long the token can be used")
 	flags.BoolVar(&o.replace, "replace", false, "end a pair of this name first, with its edge's access")
 	flags.StringVar(&o.url, "url", "", "`url` of the hub as the edge reaches it; default: from the configuration")
@@ -61,6 +65,10 @@ the edge's place until then.`,
 func (o pairCreateOptions) run(cmd *cobra.Command, s *session, edge string) error {
 	if o.ttl <= 0 {
 		return fault.New(fault.Usage, "give a time such as 1h", "--ttl %v: a token cannot be valid for that long", o.ttl)
+	}
+	labels, err := pairing.ParseLabels(o.labels)
+	if err != nil {
+		return err
 	}
 	cfg, _, err := s.exporterConfig(config.Overlay{})
 	if err != nil {
@@ -81,7 +89,7 @@ func (o pairCreateOptions) run(cmd *cobra.Command, s *session, edge string) erro
 		return err
 	}
 	token, rec, err := registry.Create(ctx, pairing.Offer{
-		Name: edge, Source: c.cfg.Name, Policy: o.policy, TTL: o.ttl, Replace: o.replace,
+		Name: edge, Source: c.cfg.Name, Policy: o.policy, Labels: labels, TTL: o.ttl, Replace: o.replace,
 	})
 	if err != nil {
 		return c.explain(err)
@@ -95,7 +103,7 @@ func (o pairCreateOptions) show(cmd *cobra.Command, cfg *config.Exporter, rec pa
 		url = edgeURL(cfg)
 	}
 	v := offerView{
-		Kind: kind("PairOffer"), Name: rec.Name, Source: rec.Source, Policy: rec.Policy,
+		Kind: kind("PairOffer"), Name: rec.Name, Source: rec.Source, Policy: rec.Policy, Labels: rec.Labels,
 		URL: url, Token: token.Reveal(), Expires: rec.Expires,
 	}
 	v.Join = fmt.Sprintf("syncer join %s --token %s", v.URL, v.Token)
