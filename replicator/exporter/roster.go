@@ -1,0 +1,140 @@
+package exporter
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+
+	"github.com/syncer-io/syncer/filter"
+	"github.com/syncer-io/syncer/replicator/fault"
+	"github.com/syncer-io/syncer/replicator/jetstream"
+)
+
+// Edge is a paired edge as its exporter sees it.
+type Edge struct {
+	filter.Edge
+	Policy string // by name
+}
+
+func (e Edge) equal(o Edge) bool {
+	return e.Name == o.Name && e.Policy == o.Policy && maps.Equal(e.Labels, o.Labels)
+}
+
+// MaxChannels bounds the channels of one exporter: each is a watch of the
+// source, an index and a place in every report.
+const MaxChannels = 1000
+
+// line is a channel that somebody wants: a policy as it is for all edges whose
+// filled-in policies are equal.
+type line struct {
+	name      string
+	policy    string // by name
+	selection *filter.Selection
+	edge      filter.Edge // whose policy it is, filled in; zero when the policy is not per edge
+}
+
+// place is where an edge belongs.
+type place struct {
+	edge    Edge
+	channel string
+	refusal error // instead of a channel
+}
+
+// roster says which channels there are to be and to which of them each edge
+// belongs. It is filled once and then read.
+type roster struct {
+	lines  map[string]line  // by channel
+	places map[string]place // by edge
+}
+
+// enlist makes the roster of the edges. A policy that is the same for all edges
+// has its channel also without one. In a policy that is filled in per edge, the
+// first edge in the order of names stands for those that are equal.
+func enlist(p policies, edges []Edge, logger *slog.Logger) roster {
+	r := roster{lines: map[string]line{}, places: map[string]place{}}
+	for _, policy := range p.all {
+		if policy.PerEdge() {
+			continue
+		}
+		if _, err := r.join(p, policy, Edge{Policy: policy.Metadata.Name}); err != nil {
+			logger.Error("a policy has no channel", "policy", policy.Metadata.Name, "cause", err.Error(), "try", fault.Try(err))
+		}
+	}
+	edges = slices.Clone(edges)
+	slices.SortFunc(edges, func(a, b Edge) int { return cmp.Compare(a.Name, b.Name) })
+	for _, e := range edges {
+		at := place{edge: e}
+		at.channel, at.refusal = r.admit(p, e)
+		if at.refusal != nil {
+			logger.Warn("an edge has no channel", "edge", e.Name, "policy", e.Policy, "cause", at.refusal.Error(), "try", fault.Try(at.refusal))
+		}
+		r.places[e.Name] = at
+	}
+	return r
+}
+
+// admit finds the channel of an edge, or why it has none.
+func (r roster) admit(p policies, e Edge) (string, error) {
+	policy, err := p.find(e.Policy)
+	if err != nil {
+		return "", fmt.Errorf("edge %s: %w", e.Name, err)
+	}
+	return r.join(p, policy, e)
+}
+
+// join gives the channel of a policy for an edge.
+func (r roster) join(p policies, policy filter.Policy, e Edge) (string, error) {
+	name := policy.Metadata.Name
+	if l, ok := r.lines[name]; ok && !policy.PerEdge() && l.policy == name {
+		return name, nil
+	}
+	l := line{policy: name}
+	var err error
+	if policy.PerEdge() {
+		l.edge = e.Edge
+		if policy, err = policy.Fill(e.Edge); err != nil {
+			return "", fmt.Errorf("policy %s for edge %s: %w", name, e.Name, err)
+		}
+	}
+	if l.selection, err = filter.Compile(policy, p.cluster); err != nil {
+		return "", fmt.Errorf("policy %s for edge %s: %w", name, e.Name, err)
+	}
+	if l.name, err = r.nameOf(l); err != nil {
+		return "", err
+	}
+	if _, ok := r.lines[l.name]; !ok && len(r.lines) >= MaxChannels {
+		return "", fault.New(fault.Refused, "let more edges share a policy, or run another exporter for some of them",
+			"edge %s needs a channel of its own, and there are %d already", e.Name, len(r.lines))
+	} else if !ok {
+		r.lines[l.name] = l
+	}
+	return l.name, nil
+}
+
+// nameOf is the name of a channel. Selections that would share one, because
+// the first digits of their digests are equal, get more digits.
+func (r roster) nameOf(l line) (string, error) {
+	digest := l.selection.Digest()
+	names := []string{l.policy}
+	if l.edge.Name != "" {
+		names = []string{l.policy + "-" + digest[:8], l.policy + "-" + digest[:16], l.policy + "-" + digest}
+	}
+	for _, name := range names {
+		if old, taken := r.lines[name]; !taken || old.policy == l.policy && old.selection.Digest() == digest {
+			return name, nil
+		}
+	}
+	return "", fault.New(fault.Usage, "rename the policy", "the channel of policy %s would have the name of another one", l.policy)
+}
+
+// refusalOf is what an edge is told that has no channel.
+func refusalOf(err error) *jetstream.ReplyError {
+	var retry *jetstream.ReplyError
+	if errors.As(err, &retry) {
+		return retry
+	}
+	return &jetstream.ReplyError{Message: err.Error(), Try: fault.Try(err)}
+}
