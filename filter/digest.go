@@ -15,9 +15,12 @@ import (
 // never give an old digest.
 const digestFormat = "syncer selection 1"
 
-// guardFormat is hashed first when a guard is not the default. Without one the
-// digest is the one that versions without guards gave.
-const guardFormat = "syncer selection with guards 1"
+// guardFormat and leaveFormat are hashed first when a rule has a guard, or
+// leaves keys, in another way than by default.
+const (
+	guardFormat = "syncer selection with guards 1"
+	leaveFormat = "syncer selection with orphans 1"
+)
 
 // stretch is the longest source range over which one prefix swap holds. The
 // swap is reduced: its two prefixes have no common ending. A mapping has one
@@ -40,21 +43,28 @@ func digest(ranges []RuleRange) string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// guardedDigest adds the guards that are not the default to the digest of a
+// ruledDigest adds what rules do, other than by default, to the digest of a
 // mapping. A guard is about the keys of one rule together, so the ranges of
 // the rule count as well; its name and its place do not.
-func guardedDigest(mapping string, rules []RuleInfo) string {
-	rules = slices.DeleteFunc(slices.Clone(rules), func(r RuleInfo) bool { return r.Guard.isDefault() })
+func ruledDigest(mapping string, rules []RuleInfo) string {
+	rules = slices.DeleteFunc(slices.Clone(rules), RuleInfo.isDefault)
 	if len(rules) == 0 {
 		return mapping
 	}
+	orphans := slices.ContainsFunc(rules, func(r RuleInfo) bool { return r.OnLeave != "" })
 	slices.SortFunc(rules, func(a, b RuleInfo) int { return bytes.Compare(a.Delivered[0].Lo, b.Delivered[0].Lo) })
 	h := sha256.New()
 	field(h, []byte(guardFormat))
+	if orphans {
+		field(h, []byte(leaveFormat))
+	}
 	field(h, []byte(mapping))
 	for _, r := range rules {
 		number(h, r.Guard.Percent)
 		number(h, r.Guard.AtLeast)
+		if orphans {
+			field(h, []byte(r.OnLeave))
+		}
 		number(h, len(r.Delivered))
 		for _, d := range r.Delivered {
 			field(h, d.Lo)

@@ -8,18 +8,6 @@ const (
 	DefaultGuardAtLeast = 10
 )
 
-// RuleGuard is the guard of a rule as a policy writes it. A field that is left
-// out has its default.
-type RuleGuard struct {
-	// Percent is the share of the rule's keys, 0 to 100, up to which deletes
-	// pass. Default 20. With 0 any share is too much; with 100 none is, so
-	// that the guard never stops this rule.
-	Percent *int `yaml:"percent"`
-	// AtLeast is the number of deletes, from 1, below which they always pass:
-	// in a small rule a few keys are a large share. Default 10.
-	AtLeast *int `yaml:"atLeast"`
-}
-
 // Guard says how many deletes of one step are too many to be meant. A source
 // that lost its data looks like one whose owner deleted it; the guard stops
 // the deletes until somebody says which it is.
@@ -41,16 +29,13 @@ func (g Guard) Stops(deletes, held uint64) bool {
 	return deleted > allowed || deleted == allowed && deletedLow > allowedLow
 }
 
-// guard is the rule's guard with its defaults filled in.
-func (r Rule) guard() Guard {
-	g := Guard{Percent: DefaultGuardPercent, AtLeast: DefaultGuardAtLeast}
-	if r.Guard.Percent != nil {
-		g.Percent = *r.Guard.Percent
+// guard is the guard of a rule with the defaults filled in.
+func (p Policy) guard(i int) Guard {
+	r, d := p.Spec.Rules[i], p.Spec.Defaults
+	return Guard{
+		Percent: given(DefaultGuardPercent, r.MaxDeletePercent, d.MaxDeletePercent),
+		AtLeast: given(DefaultGuardAtLeast, r.MinDeletes, d.MinDeletes),
 	}
-	if r.Guard.AtLeast != nil {
-		g.AtLeast = *r.Guard.AtLeast
-	}
-	return g
 }
 
 func (g Guard) isDefault() bool {

@@ -58,7 +58,7 @@ func TestGuardOfABuiltPolicy(t *testing.T) {
 		t.Errorf("guards are %+v", rules)
 	}
 	for _, bad := range [][2]int{{-1, 1}, {101, 1}, {20, 0}, {20, -1}} {
-		if err := policyOf(guarded(Rule{Prefix: "/a"}, bad[0], bad[1])).Validate(); err == nil {
+		if err := policyOf(guarded(Rule{Prefix: "/a"}, bad[0], bad[1])).Validate(DefaultCluster); err == nil {
 			t.Errorf("guard %v was accepted", bad)
 		}
 	}

@@ -16,7 +16,7 @@ import (
 var update = flag.Bool("update", false, "write the golden files")
 
 func TestLoad(t *testing.T) {
-	got, err := Load("testdata/flags.yaml")
+	got, err := Load("testdata/flags.yaml", DefaultCluster)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func TestGolden(t *testing.T) {
 	}
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
-			_, err := Load(file)
+			_, err := Load(file, DefaultCluster)
 			if fault.ExitCode(err) != int(fault.Usage) {
 				t.Fatalf("exit code %d for %v", fault.ExitCode(err), err)
 			}
@@ -77,16 +77,16 @@ func compare(t *testing.T, golden, got string) {
 }
 
 func TestLoadOfAMissingFile(t *testing.T) {
-	_, err := Load(filepath.Join(t.TempDir(), "none.yaml"))
+	_, err := Load(filepath.Join(t.TempDir(), "none.yaml"), DefaultCluster)
 	if !errors.Is(err, fs.ErrNotExist) || fault.ExitCode(err) != int(fault.Usage) || fault.Try(err) == "" {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestCompileOfABuiltPolicy(t *testing.T) {
-	_, err := Compile(policyOf(Rule{Prefix: "/a"}, Rule{Prefix: "/a/b", Exclude: []string{"/c"}}))
-	const want = `policy "p": rules[1].prefix: prefix "/a/b" of rule "rule-2" overlaps prefix "/a" of rule "rule-1"; make the prefixes disjoint`
-	if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "rules[1].exclude[0]") {
+	_, err := Compile(policyOf(Rule{Prefix: "/a"}, Rule{Prefix: "/a/b", Exclude: []string{"/c"}}), DefaultCluster)
+	const want = `policy "p": spec.rules[1].prefix: rule "rule-2" never decides anything: rule "rule-1" takes every key below "/a" first; put the rule with the longer prefix first`
+	if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "spec.rules[1].exclude[0]") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -107,7 +107,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var r strictyaml.Report
-		policies := Parse(&r, "fuzz.yaml", data)
+		policies := Parse(&r, "fuzz.yaml", data, DefaultCluster)
 		CheckDistinct(policies)
 		var errs *strictyaml.Errors
 		if errors.As(r.Err(), &errs) {
@@ -126,7 +126,7 @@ func FuzzParse(f *testing.F) {
 
 // checkSelection maps the keys at the start of each rule there and back.
 func checkSelection(t *testing.T, s *Selection, p Policy) {
-	for _, r := range p.Rules {
+	for _, r := range p.Spec.Rules {
 		key := []byte(r.Prefix + "x")
 		to, ok := s.Map(key)
 		want, wantOK := mapSlowly(p, key)

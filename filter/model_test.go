@@ -36,10 +36,10 @@ func genRule() *rapid.Generator[Rule] {
 		}
 		if rapid.Bool().Draw(t, "moved") {
 			to := genPrefix().Draw(t, "to")
-			r.TargetPrefix = &to
+			r.To = &to
 		}
-		r.Guard.Percent = rapid.Ptr(rapid.IntRange(0, 100), true).Draw(t, "percent")
-		r.Guard.AtLeast = rapid.Ptr(rapid.IntRange(1, 20), true).Draw(t, "atLeast")
+		r.MaxDeletePercent = rapid.Ptr(rapid.IntRange(0, 100), true).Draw(t, "percent")
+		r.MinDeletes = rapid.Ptr(rapid.IntRange(1, 20), true).Draw(t, "atLeast")
 		return r
 	})
 }
@@ -48,16 +48,16 @@ func genRule() *rapid.Generator[Rule] {
 // is left out.
 func genPolicy() *rapid.Generator[Policy] {
 	return rapid.Custom(func(t *rapid.T) Policy {
-		p := Policy{APIVersion: APIVersion, Kind: KindPolicy, Name: "random"}
+		p := Policy{APIVersion: APIVersion, Kind: KindPolicy, Metadata: Metadata{Name: "random"}}
 		for _, r := range rapid.SliceOfN(genRule(), 1, 6).Draw(t, "rules") {
 			next := p
-			next.Rules = append(slices.Clone(p.Rules), r)
-			if next.Validate() == nil {
+			next.Spec.Rules = append(slices.Clone(p.Spec.Rules), r)
+			if next.Validate(DefaultCluster) == nil {
 				p = next
 			}
 		}
-		if len(p.Rules) == 0 {
-			p.Rules = []Rule{{Prefix: "/flags/"}}
+		if len(p.Spec.Rules) == 0 {
+			p.Spec.Rules = []Rule{{Prefix: "/flags/"}}
 		}
 		return p
 	})
@@ -66,7 +66,7 @@ func genPolicy() *rapid.Generator[Policy] {
 // genKey draws keys at and around every edge of the policy, on either side.
 func genKey(p Policy) *rapid.Generator[[]byte] {
 	edges := []string{"", OwnPrefix, "/syncer"}
-	for _, r := range p.Rules {
+	for _, r := range p.Spec.Rules {
 		edges = append(edges, r.Prefix, r.target())
 		edges = append(edges, r.Exclude...)
 		for _, e := range r.Exclude {
@@ -84,7 +84,7 @@ func genKey(p Policy) *rapid.Generator[[]byte] {
 
 // mapSlowly is what Map must do, said rule by rule.
 func mapSlowly(p Policy, key []byte) ([]byte, bool) {
-	for _, r := range p.Rules {
+	for _, r := range p.Spec.Rules {
 		rest, inside := bytes.CutPrefix(key, []byte(r.Prefix))
 		if !inside || len(key) == 0 || bytes.HasPrefix(key, []byte(OwnPrefix)) {
 			continue
@@ -108,7 +108,7 @@ func excluded(r Rule, key []byte) bool {
 }
 
 func compiled(t interface{ Fatalf(string, ...any) }, p Policy) *Selection {
-	s, err := Compile(p)
+	s, err := Compile(p, DefaultCluster)
 	if err != nil {
 		t.Fatalf("compiling %s: %v", fmt.Sprintf("%+v", p), err)
 	}

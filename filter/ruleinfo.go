@@ -17,6 +17,8 @@ type RuleInfo struct {
 	// adjacent, sorted. Those of different rules are disjoint too.
 	Delivered []change.Range `json:"delivered"`
 	Guard     Guard          `json:"guard"`
+	// OnLeave is what becomes of a key that leaves the rule. "" is LeaveDelete.
+	OnLeave OnLeave `json:"onLeave,omitempty"`
 }
 
 // Rules are the rules in the order of the policy.
@@ -32,7 +34,16 @@ func (r RuleInfo) holds(key []byte) bool {
 	return i >= 0 && r.Delivered[i].Contains(key)
 }
 
-// info is the rule with its ranges, which are sorted.
-func (r Rule) info(name string, ranges []RuleRange) RuleInfo {
-	return RuleInfo{Name: name, Delivered: merge(ranges, deliveredOf), Guard: r.guard()}
+// info is what an edge has to know of a rule with these ranges.
+func (p Policy) info(i int, ranges []RuleRange) RuleInfo {
+	ranges = slices.Clone(ranges)
+	sortBy(ranges, deliveredOf)
+	info := RuleInfo{Name: p.ruleName(i), Delivered: merge(ranges, deliveredOf), Guard: p.guard(i)}
+	if firstOf(p.Spec.Rules[i].OnLeave, p.Spec.Defaults.OnLeave) == LeaveOrphan {
+		info.OnLeave = LeaveOrphan
+	}
+	return info
 }
+
+// isDefault reports whether the rule does what a rule does that says nothing.
+func (r RuleInfo) isDefault() bool { return r.Guard.isDefault() && r.OnLeave == "" }

@@ -11,7 +11,7 @@ import (
 
 func TestRules(t *testing.T) {
 	s := compiled(t, policyOf(
-		Rule{Name: "z", Prefix: "/z/", Exclude: []string{"/z/b/", "/z/a/"}, TargetPrefix: to("/c/")},
+		Rule{Name: "z", Prefix: "/z/", Exclude: []string{"/z/b/", "/z/a/"}, To: to("/c/")},
 		Rule{Prefix: "/a/"},
 	))
 	rules := s.Rules()
@@ -63,7 +63,7 @@ func TestRuleOfIsTheRuleThatDelivers(t *testing.T) {
 			return
 		}
 		rule := RuleOf(rules, delivered)
-		if rule < 0 || !bytes.HasPrefix(key, []byte(p.Rules[rule].Prefix)) || rules[rule].Name != p.ruleName(rule) {
+		if rule < 0 || !bytes.HasPrefix(key, []byte(p.Spec.Rules[rule].Prefix)) || rules[rule].Name != p.ruleName(rule) {
 			t.Fatalf("%q, delivered as %q, belongs to rule %d", key, delivered, rule)
 		}
 	})

@@ -12,6 +12,8 @@ import (
 type RuleRange struct {
 	// Rule is the name of the rule.
 	Rule string
+	// Place is that of the rule in the policy.
+	Place int
 	// Source is never empty.
 	Source change.Range
 	// Delivered is the image of Source.

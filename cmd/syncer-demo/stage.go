@@ -99,11 +99,12 @@ func (s *stage) startDaemons(ctx context.Context, dir string) error {
 func (s *stage) exporterConfig(dir string) (*config.Exporter, error) {
 	const policy = `apiVersion: syncer/v1alpha1
 kind: Policy
-name: flags
-rules:
-  - prefix: /flags/
-    exclude: [/flags/private/]
-    targetPrefix: /edge/flags/
+metadata: {name: flags}
+spec:
+  rules:
+    - prefix: /flags/
+      exclude: [/flags/private/]
+      to: /edge/flags/
 `
 	if err := os.WriteFile(filepath.Join(dir, "flags.yaml"), []byte(policy), 0o600); err != nil {
 		return nil, fmt.Errorf("write the policy: %w", err)

@@ -87,7 +87,7 @@ hub: {url: %q, credentials: %q}
 policies: [flags.yaml]
 dataDir: exporter
 `, s.hub.URL(), s.hub.AdminSeedFile()),
-		"flags.yaml": "apiVersion: syncer/v1alpha1\nkind: Policy\nname: flags\nrules:\n  - prefix: /flags/\n",
+		"flags.yaml": "apiVersion: syncer/v1alpha1\nkind: Policy\nmetadata: {name: flags}\nspec:\n  rules:\n    - prefix: /flags/\n",
 	} {
 		if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
 			s.t.Fatal(err)

@@ -63,16 +63,17 @@ type rig struct {
 
 const policy = `apiVersion: syncer/v1alpha1
 kind: Policy
-name: flags
-rules:
-  - name: flags
-    prefix: /flags/
-    exclude: [/flags/private/]
-    targetPrefix: /edge/flags/
-    guard: {percent: 100}
-  - name: apps
-    prefix: /apps/
-    guard: {percent: 100}
+metadata: {name: flags}
+spec:
+  rules:
+    - name: flags
+      prefix: /flags/
+      exclude: [/flags/private/]
+      to: /edge/flags/
+      maxDeletePercent: 100
+    - name: apps
+      prefix: /apps/
+      maxDeletePercent: 100
 `
 
 // rules is the policy in the words of the validators.

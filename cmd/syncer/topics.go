@@ -58,9 +58,10 @@ and its flags.yaml:
 
   apiVersion: syncer/v1alpha1
   kind: Policy
-  name: flags
-  rules:
-    - prefix: /flags/
+  metadata: {name: flags}
+  spec:
+    rules:
+      - prefix: /flags/
 
 The edge.yaml is written by syncer join.`,
 	}

@@ -78,7 +78,7 @@ func (s *installation) prepare(ctx context.Context) error {
 }
 
 func (s *installation) configure() error {
-	policy := fmt.Sprintf("apiVersion: syncer/v1alpha1\nkind: Policy\nname: bench\nrules:\n  - prefix: %s\n", prefix)
+	policy := fmt.Sprintf("apiVersion: syncer/v1alpha1\nkind: Policy\nmetadata: {name: bench}\nspec:\n  rules:\n    - prefix: %s\n", prefix)
 	cloud := fmt.Sprintf(`apiVersion: syncer/v1alpha1
 kind: Exporter
 name: %s

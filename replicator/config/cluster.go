@@ -6,10 +6,19 @@ import (
 	"strings"
 )
 
-// Cluster is one end of the replication.
+// Cluster is the cluster that an importer writes to.
 type Cluster struct {
 	// Etcd is a cluster's etcd. Required.
 	Etcd Etcd `yaml:"etcd"`
+}
+
+// Source is the cluster that an exporter reads from.
+type Source struct {
+	// Etcd is the cluster's etcd. Required.
+	Etcd Etcd `yaml:"etcd"`
+	// KubernetesPrefix is the --etcd-prefix of the cluster's API server, for
+	// policies with resources. Default /registry.
+	KubernetesPrefix string `yaml:"kubernetesPrefix"`
 }
 
 // Etcd is how to reach an etcd cluster.

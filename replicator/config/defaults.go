@@ -37,6 +37,7 @@ const (
 // SetDefaults fills every field that is not set and has a default.
 func (e *Exporter) SetDefaults() {
 	fill(&e.Heartbeat, DefaultHeartbeat)
+	fill(&e.Source.KubernetesPrefix, filter.DefaultCluster.Prefix)
 	fill(&e.Stream.MaxBytes, DefaultStreamMaxBytes)
 	fill(&e.Stream.MaxAge, DefaultStreamMaxAge)
 	fill(&e.Stream.Replicas, DefaultReplicas)

@@ -17,7 +17,7 @@ type Exporter struct {
 	// most 63. It names the stream on the hub. Required.
 	Name string `yaml:"name,required"`
 	// Source is the cluster to read from. Required.
-	Source Cluster `yaml:"source"`
+	Source Source `yaml:"source"`
 	// Hub carries the changes. Required.
 	Hub Hub `yaml:"hub"`
 	// Policies are files with policies, or globs of them. At least one

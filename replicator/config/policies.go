@@ -12,7 +12,7 @@ import (
 
 // loadPolicies reads and compiles the policies of every file that the patterns
 // match, each file once. It gives nothing when there is any problem.
-func loadPolicies(r *strictyaml.Report, doc *strictyaml.Document, patterns []string) []*filter.Selection {
+func loadPolicies(r *strictyaml.Report, doc *strictyaml.Document, patterns []string, c filter.Cluster) []*filter.Selection {
 	var policies []filter.Policy
 	var files []string
 	for i, pattern := range patterns {
@@ -25,7 +25,7 @@ func loadPolicies(r *strictyaml.Report, doc *strictyaml.Document, patterns []str
 			}
 			files = append(files, file)
 			if data, ok := readFile(doc.At("policies", i), file); ok {
-				policies = append(policies, filter.Parse(r, file, data)...)
+				policies = append(policies, filter.Parse(r, file, data, c)...)
 			}
 		}
 	}
@@ -36,7 +36,7 @@ func loadPolicies(r *strictyaml.Report, doc *strictyaml.Document, patterns []str
 	if r.Err() != nil {
 		return nil
 	}
-	selections, err := filter.CompileAll(policies)
+	selections, err := filter.CompileAll(policies, c)
 	if err != nil {
 		doc.At("policies").Problemf("%v", err)
 	}

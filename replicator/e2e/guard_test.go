@@ -15,10 +15,10 @@ import (
 )
 
 // guardedPolicy keeps the guard of every rule as it is by default.
-var guardedPolicy = strings.ReplaceAll(policy, "    guard: {percent: 100}\n", "")
+var guardedPolicy = strings.ReplaceAll(policy, "      maxDeletePercent: 100\n", "")
 
 // leanPolicy lacks the rule of the apps.
-var leanPolicy = strings.Replace(guardedPolicy, "  - name: apps\n    prefix: /apps/\n", "", 1)
+var leanPolicy = strings.Replace(guardedPolicy, "    - name: apps\n      prefix: /apps/\n", "", 1)
 
 // guarded is a site that is in sync, with 30 keys in each rule.
 func guardedSite(t *testing.T, options ...option) (*site, *daemons) {
@@ -93,7 +93,7 @@ func (s *site) all() []status.Edge {
 // Few deletes, and many of a rule with a guard of its own, are carried out.
 func TestGuardLetsFewDeletesPass(t *testing.T) {
 	t.Parallel()
-	s, _ := guardedSite(t, withPolicy(strings.Replace(guardedPolicy, "  - name: apps\n", "  - name: apps\n    guard: {percent: 100}\n", 1)))
+	s, _ := guardedSite(t, withPolicy(strings.Replace(guardedPolicy, "    - name: apps\n", "    - name: apps\n      maxDeletePercent: 100\n", 1)))
 	s.deleteSource("/apps/")
 	s.deleteSource("/flags/00000") // 10 of 30 are many
 	s.stopped("flags")

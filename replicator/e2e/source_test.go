@@ -93,9 +93,9 @@ func TestDeleteIsCompactedAway(t *testing.T) {
 	}
 }
 
-const moreRules = policy + `  - name: more
-    prefix: /more/
-    targetPrefix: /edge/more/
+const moreRules = policy + `    - name: more
+      prefix: /more/
+      to: /edge/more/
 `
 
 // A rule that is added while everything runs brings its keys to the edge, and

@@ -34,9 +34,9 @@ func newOutage(t *testing.T) *outage {
 	t.Helper()
 	to := "/edge/"
 	sel, err := filter.Compile(filter.Policy{
-		APIVersion: filter.APIVersion, Kind: "Policy", Name: "flags",
-		Rules: []filter.Rule{{Name: "flags", Prefix: "/flags/", Exclude: []string{"/flags/private/"}, TargetPrefix: &to}},
-	})
+		APIVersion: filter.APIVersion, Kind: "Policy", Metadata: filter.Metadata{Name: "flags"},
+		Spec: filter.Spec{Rules: []filter.Rule{{Name: "flags", Prefix: "/flags/", Exclude: []string{"/flags/private/"}, To: &to}}},
+	}, filter.DefaultCluster)
 	if err != nil {
 		t.Fatal(err)
 	}

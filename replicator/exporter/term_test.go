@@ -86,11 +86,11 @@ func newBench(t *testing.T) *bench {
 func selection(t *testing.T, dir string) *filter.Selection {
 	t.Helper()
 	path := filepath.Join(dir, "apps.yaml")
-	policy := "apiVersion: syncer/v1alpha1\nkind: Policy\nname: apps\nrules:\n  - prefix: /apps/\n"
+	policy := "apiVersion: syncer/v1alpha1\nkind: Policy\nmetadata: {name: apps}\nspec:\n  rules:\n    - prefix: /apps/\n"
 	if err := os.WriteFile(path, []byte(policy), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	selections, err := filter.Load(path)
+	selections, err := filter.Load(path, filter.DefaultCluster)
 	if err != nil {
 		t.Fatal(err)
 	}
