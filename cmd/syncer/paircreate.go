@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/syncer-io/syncer/replicator/config"
 	"github.com/syncer-io/syncer/replicator/fault"
+	"github.com/syncer-io/syncer/replicator/jetstream"
 	"github.com/syncer-io/syncer/replicator/pairing"
 )
 
@@ -74,9 +76,6 @@ func (o pairCreateOptions) run(cmd *cobra.Command, s *session, edge string) erro
 	if err != nil {
 		return err
 	}
-	if o.policy, err = choosePolicy(cfg, o.policy); err != nil {
-		return err
-	}
 	c, err := s.openCloud(cmd)
 	if err != nil {
 		return err
@@ -86,6 +85,13 @@ func (o pairCreateOptions) run(cmd *cobra.Command, s *session, edge string) erro
 	defer cancel()
 	registry, err := c.registry(ctx)
 	if err != nil {
+		return err
+	}
+	known, err := c.policyNames(ctx)
+	if err != nil {
+		return err
+	}
+	if o.policy, err = choosePolicy(cfg.Name, known, o.policy); err != nil {
 		return err
 	}
 	token, rec, err := registry.Create(ctx, pairing.Offer{
@@ -129,26 +135,41 @@ func advise(cmd *cobra.Command, v offerView) {
 	fmt.Fprintln(w, "Next: run the first line at the edge, with --target-etcd URL of the etcd to write to.")
 }
 
+// policyNames are the policies of the source, configured and applied ones.
+func (c *cloud) policyNames(ctx context.Context) ([]string, error) {
+	applied, err := jetstream.ReadPolicies(ctx, c.nc, c.cfg.Name)
+	if err != nil {
+		return nil, c.explain(err)
+	}
+	var names []string
+	for _, p := range c.cfg.Loaded {
+		names = append(names, p.Metadata.Name)
+	}
+	for _, p := range applied.Items {
+		if !slices.Contains(names, p.Name) {
+			names = append(names, p.Name)
+		}
+	}
+	return names, nil
+}
+
 // choosePolicy is the policy of that name, or the only one.
-func choosePolicy(cfg *config.Exporter, name string) (string, error) {
-	known := make([]string, len(cfg.Selections))
-	for i, sel := range cfg.Selections {
-		known[i] = sel.Name()
-		if sel.Name() == name {
-			return name, nil
-		}
-	}
+func choosePolicy(source string, known []string, name string) (string, error) {
 	list := strings.Join(known, ", ")
-	if name == "" {
-		if len(known) == 1 {
-			return known[0], nil
-		}
+	switch near := nearest(name, known); {
+	case slices.Contains(known, name):
+		return name, nil
+	case len(known) == 0:
+		return "", fault.New(fault.Usage, "syncer policy apply -f FILE, or add one to the exporter's configuration", "source %s has no policies", source)
+	case name == "" && len(known) == 1:
+		return known[0], nil
+	case name == "":
 		return "", fault.New(fault.Usage, "give --policy, one of: "+list, "which policy shall the edge receive?")
+	case near != "":
+		return "", fault.New(fault.Usage, "--policy "+near, "there is no policy %q in %s; did you mean %q?", name, source, near)
+	default:
+		return "", fault.New(fault.Usage, "use one of: "+list, "there is no policy %q in %s", name, source)
 	}
-	if near := nearest(name, known); near != "" {
-		return "", fault.New(fault.Usage, "--policy "+near, "there is no policy %q in %s; did you mean %q?", name, cfg.Name, near)
-	}
-	return "", fault.New(fault.Usage, "use one of: "+list, "there is no policy %q in %s", name, cfg.Name)
 }
 
 // edgeURL is the hub's address as edges may reach it.

@@ -60,7 +60,7 @@ func (o pairListOptions) run(cmd *cobra.Command, s *session) error {
 		return err
 	}
 	if len(v.Items) == 0 && o.out.forPeople() {
-		fmt.Fprintf(cmd.ErrOrStderr(), "Source %s has no pairs.\nNext: syncer pair create EDGE --policy %s\n", c.cfg.Name, c.cfg.Selections[0].Name())
+		fmt.Fprintf(cmd.ErrOrStderr(), "Source %s has no pairs.\nNext: syncer pair create EDGE --policy POLICY\n", c.cfg.Name)
 	}
 	return nil
 }

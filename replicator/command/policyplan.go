@@ -37,7 +37,7 @@ const (
 )
 
 // PlannedRule is what would change at the keys of one rule. Samples are
-// delivered keys, at most MaxSamples of each.
+// delivered keys, at most a few of each.
 type PlannedRule struct {
 	Name    string   `json:"name"`
 	Held    uint64   `json:"held"`              // before the change
@@ -48,7 +48,7 @@ type PlannedRule struct {
 	Move    Planned  `json:"move"`              // get another key; the old one is deleted
 	Refuse  Planned  `json:"refuse"`            // cannot be delivered
 	Bytes   uint64   `json:"bytes"`             // of keys and values to ship, before compression
-	Reasons []string `json:"reasons,omitempty"` // why keys cannot be delivered; at most MaxSamples
+	Reasons []string `json:"reasons,omitempty"` // why keys cannot be delivered; at most a few
 }
 
 // Planned counts keys, with the first of them.
@@ -60,7 +60,7 @@ type Planned struct {
 // Add counts a key.
 func (p *Planned) Add(key string) {
 	p.Count++
-	if len(p.Samples) < MaxSamples && len(key) <= maxSample {
+	if len(p.Samples) < PlanSamples && len(key) <= maxSample {
 		p.Samples = append(p.Samples, key)
 	}
 }
@@ -71,7 +71,7 @@ type PlannedStop struct {
 	Rule    string   `json:"rule"`
 	Deletes uint64   `json:"deletes"`
 	Held    uint64   `json:"held"`
-	Edges   []string `json:"edges"` // at most MaxSamples
+	Edges   []string `json:"edges"` // at most a few
 }
 
 // PlannedRefusal is an edge that would have no channel.
@@ -84,8 +84,12 @@ type PlannedRefusal struct {
 // MaxPlanned bounds the lists of a plan.
 const MaxPlanned = 50
 
-// maxSample is the longest key that is named in a plan.
-const maxSample = 512
+// PlanSamples is how many keys, reasons or edges a plan names where it counts
+// them; longer keys than maxSample are only counted.
+const (
+	PlanSamples = 5
+	maxSample   = 256
+)
 
 // Changes reports whether anything would change at an edge.
 func (p PolicyPlan) Changes() bool {

@@ -76,6 +76,7 @@ type channel struct {
 	mu     sync.Mutex
 	shown  published
 	report status.Channel
+	edges  map[string]struct{} // that attached
 }
 
 // published is what the hub has acknowledged of a channel, for attaching

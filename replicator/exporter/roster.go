@@ -11,6 +11,7 @@ import (
 	"github.com/syncer-io/syncer/filter"
 	"github.com/syncer-io/syncer/replicator/fault"
 	"github.com/syncer-io/syncer/replicator/jetstream"
+	"github.com/syncer-io/syncer/replicator/status"
 )
 
 // Edge is a paired edge as its exporter sees it.
@@ -128,6 +129,17 @@ func (r roster) nameOf(l line) (string, error) {
 		}
 	}
 	return "", fault.New(fault.Usage, "rename the policy", "the channel of policy %s would have the name of another one", l.policy)
+}
+
+// refusals are edges without a channel, for the report.
+func (r roster) refusals() []status.Refusal {
+	var out []status.Refusal
+	for _, name := range slices.Sorted(maps.Keys(r.places)) {
+		if at := r.places[name]; at.refusal != nil && len(out) < status.MaxRefusals {
+			out = append(out, status.Refusal{Edge: name, Policy: at.edge.Policy, Reason: at.refusal.Error(), Try: fault.Try(at.refusal)})
+		}
+	}
+	return out
 }
 
 // refusalOf is what an edge is told that has no channel.

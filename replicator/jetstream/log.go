@@ -19,6 +19,9 @@ const MaxMessage = 512 << 10
 // maxConsumers lifts JetStream's default of 1,000 consumers per stream.
 const maxConsumers = 20_000
 
+// maxReport bounds one report: an exporter tells of each of its channels.
+const maxReport = 768 << 10
+
 // LogConfig is the log stream of one source.
 type LogConfig struct {
 	Source   string
@@ -83,7 +86,7 @@ func (l *Log) ensure(ctx context.Context, cfg LogConfig) error {
 		Description:       "syncer: newest status of source " + cfg.Source + " and its edges",
 		Subjects:          []string{StatusSubject(cfg.Source, "*")},
 		MaxMsgsPerSubject: 1,
-		MaxMsgSize:        64 << 10,
+		MaxMsgSize:        maxReport,
 		MaxAge:            30 * 24 * time.Hour,
 		Storage:           jetstream.FileStorage,
 		Replicas:          cfg.Replicas,

@@ -92,6 +92,24 @@ func OpenPolicies(ctx context.Context, nc *nats.Conn, source string, replicas in
 	return &PolicyStore{kv: kv}, nil
 }
 
+// ReadPolicies gives the policies that were applied to a source, and changes
+// nothing at the hub.
+func ReadPolicies(ctx context.Context, nc *nats.Conn, source string) (Policies, error) {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return Policies{}, fmt.Errorf("open JetStream: %w", err)
+	}
+	kv, err := js.KeyValue(ctx, PolicyBucket(source))
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		return Policies{}, nil
+	}
+	if err != nil {
+		return Policies{}, fmt.Errorf("read the applied policies: %w", err)
+	}
+	p, _, err := (&PolicyStore{kv: kv}).Load(ctx)
+	return p, err
+}
+
 // Load gives the policies that the hub holds, and the place at which Save
 // follows them. A hub that holds none gives the zero value.
 func (s *PolicyStore) Load(ctx context.Context) (Policies, uint64, error) {
