@@ -253,6 +253,52 @@ func (p *pairs) Edges(ctx context.Context) ([]exporter.Edge, error) {
 	return edges, nil
 }
 
+// pairPause is the wait before the pairs are listened to again.
+const pairPause = time.Second
+
+// Follow implements exporter.Pairs.
+func (p *pairs) Follow(ctx context.Context, fn func() error) error {
+	for {
+		err := p.followOnce(ctx, fn)
+		var stop *stopped
+		if errors.As(err, &stop) {
+			return stop.error
+		}
+		select {
+		case <-time.After(pairPause): // the hub was away
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// stopped is an error of who is told of pairs, apart from those of the hub.
+type stopped struct{ error }
+
+func (p *pairs) followOnce(ctx context.Context, fn func() error) error {
+	registry, err := pairing.OpenReplicated(ctx, p.nc, p.replicas, time.Now)
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	loaded := false
+	tell := func() {
+		if err := fn(); err != nil {
+			stop(&stopped{err})
+		}
+	}
+	err = registry.Follow(ctx, func(pairing.Entry) {
+		if loaded {
+			tell()
+		}
+	}, func() { loaded = true; tell() })
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return err
+}
+
 func edgeOf(r pairing.Record) exporter.Edge {
 	return exporter.Edge{Edge: filter.Edge{Name: r.Name, Labels: r.Labels}, Policy: r.Policy}
 }

@@ -20,7 +20,7 @@ import (
 // data directory tells of the one before, so that a process which starts
 // without its hub spools what it can.
 type known struct {
-	policies policies
+	policies *policies
 	lines    map[string]line
 	refusals []status.Refusal
 }
@@ -53,12 +53,12 @@ func recall(cfg Config, logger *slog.Logger) known {
 		logger.Warn("the channels of the last time cannot be read", "cause", fmt.Sprint(err), "format", r.Format)
 		r.Edges = nil
 	}
-	k.lines = enlist(k.policies, r.Edges, logger).lines
+	k.lines = enlist(k.policies, r.Edges, roster{}, logger).lines
 	return k
 }
 
 // keep notes what the term follows from now on, also for the next process.
-func (t *term) keep(p policies, r roster) error {
+func (t *term) keep(p *policies, r roster) error {
 	record := linesRecord{Format: linesFormat}
 	for _, name := range slices.Sorted(maps.Keys(r.lines)) {
 		if l := r.lines[name]; l.edge.Name != "" {
@@ -85,7 +85,7 @@ func (e *Exporter) lastLines() map[string]line {
 	return e.last.lines
 }
 
-func (e *Exporter) lastPolicies() policies {
+func (e *Exporter) lastPolicies() *policies {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.last.policies

@@ -27,8 +27,8 @@ type policies struct {
 
 // gather joins the policies of the configuration with applied ones. One of the
 // configuration hides an applied one of its name.
-func gather(own []filter.Policy, applied jetstream.Policies, cluster filter.Cluster) policies {
-	p := policies{cluster: cluster, all: slices.Clone(own), own: len(own), applied: applied, broken: map[string]error{}}
+func gather(own []filter.Policy, applied jetstream.Policies, cluster filter.Cluster) *policies {
+	p := &policies{cluster: cluster, all: slices.Clone(own), own: len(own), applied: applied, broken: map[string]error{}}
 	for _, item := range applied.Items {
 		if p.owns(item.Name) != nil {
 			continue
@@ -90,7 +90,7 @@ func parse(documents []jetstream.PolicyDocument, cluster filter.Cluster) ([]appl
 }
 
 // owns is the policy of that name in the configuration, or nil.
-func (p policies) owns(name string) *filter.Policy {
+func (p *policies) owns(name string) *filter.Policy {
 	for i := range p.all[:p.own] {
 		if p.all[i].Metadata.Name == name {
 			return &p.all[i]
@@ -100,7 +100,7 @@ func (p policies) owns(name string) *filter.Policy {
 }
 
 // find is the policy of that name, or why there is none.
-func (p policies) find(name string) (filter.Policy, error) {
+func (p *policies) find(name string) (filter.Policy, error) {
 	if err := p.broken[name]; err != nil {
 		return filter.Policy{}, fault.New(fault.Usage, "correct it and run: syncer policy apply -f FILE", "policy %s was applied and cannot be used: %w", name, err)
 	}
@@ -113,7 +113,7 @@ func (p policies) find(name string) (filter.Policy, error) {
 }
 
 // with are the policies after others were applied.
-func (p policies) with(applied []jetstream.AppliedPolicy) policies {
+func (p *policies) with(applied []jetstream.AppliedPolicy) *policies {
 	next := jetstream.Policies{Generation: p.applied.Generation + 1}
 	for _, old := range p.applied.Items {
 		if !slices.ContainsFunc(applied, func(a jetstream.AppliedPolicy) bool { return a.Name == old.Name }) {
@@ -125,7 +125,7 @@ func (p policies) with(applied []jetstream.AppliedPolicy) policies {
 }
 
 // without are the policies after one was removed.
-func (p policies) without(name string) policies {
+func (p *policies) without(name string) *policies {
 	next := jetstream.Policies{Generation: p.applied.Generation + 1}
 	for _, old := range p.applied.Items {
 		if old.Name != name {

@@ -47,15 +47,17 @@ type place struct {
 // roster says which channels there are to be and to which of them each edge
 // belongs. It is filled once and then read.
 type roster struct {
+	of     *policies
 	lines  map[string]line  // by channel
 	places map[string]place // by edge
 }
 
 // enlist makes the roster of the edges. A policy that is the same for all edges
 // has its channel also without one. In a policy that is filled in per edge, the
-// first edge in the order of names stands for those that are equal.
-func enlist(p policies, edges []Edge, logger *slog.Logger) roster {
-	r := roster{lines: map[string]line{}, places: map[string]place{}}
+// first edge in the order of names stands for those that are equal. What an
+// older roster of the same policies says is not worked out again.
+func enlist(p *policies, edges []Edge, last roster, logger *slog.Logger) roster {
+	r := roster{of: p, lines: map[string]line{}, places: map[string]place{}}
 	for _, policy := range p.all {
 		if policy.PerEdge() {
 			continue
@@ -67,6 +69,10 @@ func enlist(p policies, edges []Edge, logger *slog.Logger) roster {
 	edges = slices.Clone(edges)
 	slices.SortFunc(edges, func(a, b Edge) int { return cmp.Compare(a.Name, b.Name) })
 	for _, e := range edges {
+		if at := last.places[e.Name]; last.of == p && at.edge.equal(e) && r.take(last.lines[at.channel]) {
+			r.places[e.Name] = at
+			continue
+		}
 		at := place{edge: e}
 		at.channel, at.refusal = r.admit(p, e)
 		if at.refusal != nil {
@@ -77,8 +83,29 @@ func enlist(p policies, edges []Edge, logger *slog.Logger) roster {
 	return r
 }
 
+// take takes a channel over from an older roster; ok is false when there is
+// nothing to take, or its name belongs to another one by now.
+func (r roster) take(l line) (ok bool) {
+	old, taken := r.lines[l.name]
+	if l.selection == nil || taken && old.selection.Digest() != l.selection.Digest() {
+		return false
+	}
+	r.lines[l.name] = l
+	return true
+}
+
+// fits reports whether the roster is one of these edges.
+func (r roster) fits(edges []Edge) bool {
+	for _, e := range edges {
+		if at, known := r.places[e.Name]; !known || !at.edge.equal(e) {
+			return false
+		}
+	}
+	return len(edges) == len(r.places)
+}
+
 // admit finds the channel of an edge, or why it has none.
-func (r roster) admit(p policies, e Edge) (string, error) {
+func (r roster) admit(p *policies, e Edge) (string, error) {
 	policy, err := p.find(e.Policy)
 	if err != nil {
 		return "", fmt.Errorf("edge %s: %w", e.Name, err)
@@ -87,7 +114,7 @@ func (r roster) admit(p policies, e Edge) (string, error) {
 }
 
 // join gives the channel of a policy for an edge.
-func (r roster) join(p policies, policy filter.Policy, e Edge) (string, error) {
+func (r roster) join(p *policies, policy filter.Policy, e Edge) (string, error) {
 	name := policy.Metadata.Name
 	if l, ok := r.lines[name]; ok && !policy.PerEdge() && l.policy == name {
 		return name, nil

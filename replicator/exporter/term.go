@@ -30,7 +30,7 @@ type term struct {
 	life  context.Context // of the group: channels live until it is done
 
 	mu       sync.Mutex // of everything below; held while channels begin and end
-	policies policies
+	policies *policies
 	at       uint64 // of policies, in the store
 	roster   roster
 	running  map[string]*running
@@ -52,7 +52,7 @@ func (t *term) work(ctx context.Context) error {
 		if err := t.begin(ctx); err != nil {
 			return err
 		}
-		for _, part := range []func(context.Context) error{t.answerEdges, t.takeCommands, t.takePolicies, t.keepReporting} {
+		for _, part := range []func(context.Context) error{t.answerEdges, t.takeCommands, t.takePolicies, t.followPairs, t.keepReporting} {
 			t.group.Go(func() error { return part(ctx) })
 		}
 		return nil
@@ -104,8 +104,8 @@ func (t *term) begin(ctx context.Context) error {
 
 // muster brings the channels that run to those that policies and pairs ask for.
 // The caller holds mu.
-func (t *term) muster(ctx context.Context, p policies, edges []Edge) error {
-	next := enlist(p, edges, t.logger)
+func (t *term) muster(ctx context.Context, p *policies, edges []Edge) error {
+	last, next := t.roster, enlist(p, edges, t.roster, t.logger)
 	t.policies, t.roster = p, next
 	if err := t.keep(p, next); err != nil {
 		return err
@@ -124,6 +124,20 @@ func (t *term) muster(ctx context.Context, p policies, edges []Edge) error {
 			continue
 		}
 		if err := t.start(next.lines[name]); err != nil {
+			return err
+		}
+	}
+	return t.move(ctx, last, next)
+}
+
+// move has edges attach again that belong to another channel now, or to none:
+// what they were fed from ends.
+func (t *term) move(ctx context.Context, last, next roster) error {
+	for name, at := range last.places {
+		if at.channel == "" || next.places[name].channel == at.channel {
+			continue
+		}
+		if err := t.log.DropConsumer(ctx, name); err != nil {
 			return err
 		}
 	}
@@ -153,8 +167,8 @@ func (t *term) start(l line) error {
 	return nil
 }
 
-// retire ends a channel and has its edges attach again. When it returns nothing
-// of the channel is under way to the hub. The caller holds mu.
+// retire ends a channel. When it returns nothing of it is under way to the hub.
+// The caller holds mu.
 func (t *term) retire(ctx context.Context, r *running) error {
 	t.logger.Info("a channel ends", "channel", r.name)
 	r.cancel(errRetired)
@@ -163,18 +177,7 @@ func (t *term) retire(ctx context.Context, r *running) error {
 	if err := t.pub.Flush(ctx); err != nil {
 		return fmt.Errorf("end channel %s: %w", r.name, err)
 	}
-	if _, again := t.roster.lines[r.name]; again {
-		return nil // the channel itself tells its edges
-	}
-	if err := t.spool(r.name).close(); err != nil {
-		return err
-	}
-	for _, edge := range r.attached() {
-		if err := t.log.DropConsumer(ctx, edge); err != nil {
-			return err
-		}
-	}
-	return nil
+	return t.spool(r.name).close()
 }
 
 // channelOf is the channel of an edge, or what the edge is told instead. A
@@ -199,6 +202,22 @@ func (t *term) channelOf(ctx context.Context, edge string) (*running, *jetstream
 		return nil, refusalOf(at.refusal)
 	}
 	return t.running[at.channel], nil
+}
+
+// followPairs has the channels follow the pairs until ctx is done.
+func (t *term) followPairs(ctx context.Context) error {
+	return t.pairs.Follow(ctx, func() error {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		edges, err := t.pairs.Edges(ctx)
+		if err != nil {
+			return fmt.Errorf("list the pairs: %w", err)
+		}
+		if t.roster.fits(edges) {
+			return nil
+		}
+		return t.muster(ctx, t.policies, edges)
+	})
 }
 
 // settle finds the place of an edge that was paired in this term. The caller
@@ -273,11 +292,4 @@ func (t *term) recallPolicies(ctx context.Context) error {
 		t.logger.Error("an applied policy cannot be used", "policy", name, "cause", err.Error(), "try", fault.Try(err))
 	}
 	return nil
-}
-
-// attached are the edges that attached to the channel in this term.
-func (c *channel) attached() []string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return slices.Sorted(maps.Keys(c.edges))
 }
