@@ -1,5 +1,7 @@
 package command
 
+import "slices"
+
 // PolicyPlan is what policies would change, had they been applied at a revision
 // of the source.
 type PolicyPlan struct {
@@ -26,6 +28,7 @@ type PlannedPolicy struct {
 	// Refusals are edges that would have no channel; at most MaxPlanned.
 	Refusals []PlannedRefusal `json:"refusals"`
 	Refused  int              `json:"refusedEdges"` // all of them
+	CutOff   int              `json:"cutOffEdges"`  // those of them that have a channel now
 }
 
 // The states of a planned policy.
@@ -62,6 +65,29 @@ func (p *Planned) Add(key string) {
 	p.Count++
 	if len(p.Samples) < PlanSamples && len(key) <= maxSample {
 		p.Samples = append(p.Samples, key)
+	}
+}
+
+// merge adds the counts of another channel.
+func (p *Planned) merge(o Planned) {
+	p.Count += o.Count
+	p.Samples = append(p.Samples, o.Samples[:min(len(o.Samples), PlanSamples-len(p.Samples))]...)
+}
+
+// Merge adds the counts of the same rule of another channel.
+func (r *PlannedRule) Merge(o PlannedRule) {
+	r.Held += o.Held
+	r.Bytes += o.Bytes
+	r.Enter.merge(o.Enter)
+	r.Leave.merge(o.Leave)
+	r.Orphan.merge(o.Orphan)
+	r.Change.merge(o.Change)
+	r.Move.merge(o.Move)
+	r.Refuse.merge(o.Refuse)
+	for _, reason := range o.Reasons {
+		if len(r.Reasons) < PlanSamples && !slices.Contains(r.Reasons, reason) {
+			r.Reasons = append(r.Reasons, reason)
+		}
 	}
 }
 
@@ -106,6 +132,15 @@ func (p PolicyPlan) Stopped() int {
 	n := 0
 	for _, policy := range p.Policies {
 		n += policy.Stopped
+	}
+	return n
+}
+
+// CutOff is the number of edges that would lose their channel.
+func (p PolicyPlan) CutOff() int {
+	n := 0
+	for _, policy := range p.Policies {
+		n += policy.CutOff
 	}
 	return n
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/syncer-io/syncer/filter"
 	"github.com/syncer-io/syncer/filter/strictyaml"
+	"github.com/syncer-io/syncer/replicator/command"
 	"github.com/syncer-io/syncer/replicator/failpoint"
 	"github.com/syncer-io/syncer/replicator/fault"
 	"github.com/syncer-io/syncer/replicator/jetstream"
@@ -110,6 +111,31 @@ func (p *policies) find(name string) (filter.Policy, error) {
 			"this exporter has no policy %s", name)
 	}
 	return p.all[i], nil
+}
+
+// state says what applying an item would do to the policy of its name.
+func (p *policies) state(item jetstream.AppliedPolicy) string {
+	if p.owns(item.Name) != nil {
+		return command.PolicyChanged
+	}
+	for _, old := range p.applied.Items {
+		if old.Name == item.Name && old.Text == item.Text {
+			return command.PolicyUnchanged
+		}
+		if old.Name == item.Name {
+			return command.PolicyChanged
+		}
+	}
+	return command.PolicyNew
+}
+
+// showing are the policies as they would be if items counted more than the
+// configuration, which may be planned and not applied.
+func (p *policies) showing(items []jetstream.AppliedPolicy) *policies {
+	own := slices.DeleteFunc(slices.Clone(p.all[:p.own]), func(policy filter.Policy) bool {
+		return slices.ContainsFunc(items, func(it jetstream.AppliedPolicy) bool { return it.Name == policy.Metadata.Name })
+	})
+	return gather(own, p.applied, p.cluster)
 }
 
 // with are the policies after others were applied.
