@@ -25,6 +25,10 @@ type Outcome struct {
 	Reason string
 }
 
+// Covers reports whether a rule is about a source key. What the key holds
+// decides whether it crosses.
+func (s *Selection) Covers(sourceKey []byte) bool { return find(s.bySource, sourceKey, sourceOf) >= 0 }
+
 // Places are the keys under which what a source key holds can be delivered, in
 // the order of the rules. There are none when no rule is about the key. Rules
 // that look at values may deliver it under one of them, or not at all.

@@ -77,7 +77,7 @@ func last(path []any) any {
 
 // value stores a node in v. The item names entries of lists and maps.
 func (a at) value(n *yaml.Node, v reflect.Value, item string) {
-	if !a.plainNode(n) {
+	if !isFree(v.Type()) && !a.plainNode(n) {
 		return
 	}
 	if v.Kind() == reflect.Pointer {
@@ -97,6 +97,8 @@ func (a at) value(n *yaml.Node, v reflect.Value, item string) {
 		a.list(n, v, item)
 	case reflect.Map:
 		a.mapping(n, v, item)
+	case reflect.Interface:
+		a.anything(n, v)
 	default:
 		panic(fmt.Sprintf("strictyaml: field %s has the unreadable type %s", pathText(a.path), v.Type()))
 	}

@@ -15,5 +15,7 @@
 // missing field a problem; `item:"rule"` on a list or map names its entries in
 // messages. A field may be a string, bool, int, int64, [time.Duration],
 // [Bytes], an [Enum], an encoding.TextUnmarshaler, a struct, a list, a map
-// with string keys, or a pointer to one of them.
+// with string keys, or a pointer to one of them. A field of type any takes a
+// value of any shape as JSON would hold it: map[string]any, []any, string,
+// bool, int64, float64, or nil where the file says null.
 package strictyaml

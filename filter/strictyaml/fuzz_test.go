@@ -27,6 +27,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add(data)
 	}
 	f.Add([]byte(good))
+	f.Add([]byte("free: {a: [1, 2.5, true, null, x], \"on\": {}}\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		err := strictyaml.Decode("fuzz.yaml", data, &everything{})
 		if err == nil {

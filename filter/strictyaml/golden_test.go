@@ -34,6 +34,7 @@ type everything struct {
 	Rules    []rule           `yaml:"rules" item:"rule"`
 	Labels   map[string]int   `yaml:"labels"`
 	Tables   map[string]rule  `yaml:"tables" item:"table"`
+	Free     any              `yaml:"free"`
 	Ignored  string
 }
 

@@ -1,6 +1,10 @@
 package strictyaml
 
-import "fmt"
+import (
+	"fmt"
+
+	"go.yaml.in/yaml/v4"
+)
 
 // Spot is a place in a document to which problems can be attached.
 type Spot struct {
@@ -8,6 +12,14 @@ type Spot struct {
 	path   []any
 	hint   string
 	secret bool
+	into   int // characters of the value before the spot
+}
+
+// In is a place inside a text: that many characters after its start. Where
+// the file writes the text with escapes or folds, it stays at the start.
+func (s Spot) In(characters int) Spot {
+	s.into = characters
+	return s
 }
 
 // Hint gives the spot a remedy for the problem that follows.
@@ -56,7 +68,11 @@ func (s Spot) Position() (line, column int) {
 		return 0, 0
 	}
 	n := s.doc.spot(s.path)
-	return max(1, n.Line), max(1, n.Column)
+	line, column = max(1, n.Line), max(1, n.Column)
+	if s.into > 0 && n.Kind == yaml.ScalarNode {
+		return s.doc.lines.inside(n, line, column, s.into)
+	}
+	return line, column
 }
 
 // Place names the spot in messages about another one: file:line, or what set

@@ -14,7 +14,7 @@ var (
 	changesShape   = shape{message: "changes", bytes: setOf(1), repeated: setOf(1), required: setOf(1)}
 	changesetShape = shape{message: "changeset", numbers: setOf(1, 2), bytes: setOf(3), repeated: setOf(3)}
 	changeShape    = shape{message: "change", numbers: setOf(1), bytes: setOf(2, 3)}
-	stateShape     = shape{message: "state", numbers: setOf(1, 2, 4), bytes: setOf(3, 5, 6), required: setOf(3)}
+	stateShape     = shape{message: "state", numbers: setOf(1, 2, 4, 7), bytes: setOf(3, 5, 6), required: setOf(3)}
 	pageShape      = shape{message: "page", bytes: setOf(1), repeated: setOf(1), required: setOf(1)}
 	pageRangeShape = shape{message: "page range", numbers: setOf(2, 4), bytes: setOf(1, 3), required: setOf(3)}
 	chunkShape     = shape{message: "chunk", numbers: setOf(4), bytes: setOf(1, 2, 3, 5), repeated: setOf(3)}
@@ -180,7 +180,8 @@ func EncodeState(s State) []byte {
 	b = appendBytes(b, 3, s.Sum[:])
 	b = appendUint(b, 4, s.Bytes)
 	b = appendText(b, 5, s.Policy)
-	return appendText(b, 6, s.Reason)
+	b = appendText(b, 6, s.Reason)
+	return appendUint(b, 7, s.Refused)
 }
 
 // DecodeState reads the raw body of a heartbeat or a reset. A state without a
@@ -201,6 +202,8 @@ func DecodeState(raw []byte) (State, error) {
 			return v.text(&s.Policy, "policy")
 		case 6:
 			return v.text(&s.Reason, "reason")
+		case 7:
+			s.Refused = v.num
 		}
 		return nil
 	})

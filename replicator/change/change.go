@@ -56,6 +56,15 @@ func (c Changeset) Size() int {
 	return n
 }
 
+// Released is the value that says of a key that it is the target's own from now
+// on: the target keeps whatever it holds there. It is what a channel holds of a
+// key that left the selection and is not to be deleted, or that cannot be read
+// at the source.
+var Released = []byte("\x00syncer: released\x00")
+
+// IsReleased reports whether a value is Released.
+func IsReleased(value []byte) bool { return bytes.Equal(value, Released) }
+
 // KV is one key with its value, as delivered.
 type KV struct {
 	Key   []byte

@@ -102,6 +102,7 @@ func drawState(t *rapid.T) change.State {
 		Bytes:          rapid.Uint64().Draw(t, "bytes"),
 		Policy:         rapid.String().Draw(t, "policy"),
 		Reason:         rapid.String().Draw(t, "reason"),
+		Refused:        rapid.Uint64().Draw(t, "refused"),
 	}
 	if rapid.Bool().Draw(t, "some") {
 		fill(t, s.Sum[:])

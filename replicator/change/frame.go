@@ -131,6 +131,7 @@ type State struct {
 	Bytes          uint64   // key and value bytes
 	Policy         string   // digest of the selection and mapping
 	Reason         string   // why, for a reset
+	Refused        uint64   // objects of the source that cannot be read, and do not cross
 }
 
 // PageRange is one range of a digest page. It starts where the range before it

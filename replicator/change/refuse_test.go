@@ -147,7 +147,7 @@ func TestDecodeStateRefuses(t *testing.T) {
 		"no sum":            message{}.num(1, 7).num(2, 1),
 		"short sum":         message{}.bytes(3, sum[:31]),
 		"two sums":          message{}.bytes(3, sum).bytes(3, sum),
-		"unknown field":     message{}.bytes(3, sum).num(7, 1),
+		"unknown field":     message{}.bytes(3, sum).num(8, 1),
 		"negative revision": message{}.num(1, math.MaxUint64).bytes(3, sum),
 		"reason not UTF-8":  message{}.bytes(3, sum).text(6, "\xff"),
 		"policy not UTF-8":  message{}.bytes(3, sum).text(5, "\xff"),

@@ -35,7 +35,7 @@ func changesObject(sets []change.Changeset) object {
 func stateObject(s change.State) object {
 	return object{
 		"source_revision": s.SourceRevision, "count": s.Count, "sum": s.Sum[:], "bytes": s.Bytes,
-		"policy": s.Policy, "reason": s.Reason,
+		"policy": s.Policy, "reason": s.Reason, "refused": s.Refused,
 	}
 }
 

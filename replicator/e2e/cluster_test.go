@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -135,12 +136,16 @@ func (s *site) oneChain() (writers []string) {
 	stream, subject := s.stream(), syncstream.LogSubject("cloud", "flags")
 	var tail change.Hash
 	for seq := uint64(1); ; {
-		m, err := stream.GetMsg(s.t.Context(), seq, jetstream.WithGetMsgSubject(subject))
-		if errors.Is(err, jetstream.ErrMsgNotFound) {
+		var m *jetstream.RawStreamMsg
+		s.await(fmt.Sprintf("read from message %d", seq), func() (err error) { // nobody may lead right now
+			m, err = stream.GetMsg(s.t.Context(), seq, jetstream.WithGetMsgSubject(subject))
+			if errors.Is(err, jetstream.ErrMsgNotFound) {
+				return nil
+			}
+			return err
+		})
+		if m == nil {
 			return writers
-		}
-		if err != nil {
-			s.t.Fatalf("read from message %d: %v", seq, err)
 		}
 		f, err := change.DecodeFrame(m.Data)
 		if err != nil {

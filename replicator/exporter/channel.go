@@ -11,7 +11,6 @@ import (
 
 	"github.com/syncer-io/syncer/filter"
 	"github.com/syncer-io/syncer/replicator/change"
-	"github.com/syncer-io/syncer/replicator/digest"
 	"github.com/syncer-io/syncer/replicator/etcd/source"
 	"github.com/syncer-io/syncer/replicator/failpoint"
 	"github.com/syncer-io/syncer/replicator/jetstream"
@@ -304,37 +303,21 @@ func (c *channel) process(ctx context.Context, b source.Batch) error {
 }
 
 // apply brings events into the index and gives the changes that an edge has to
-// see: a put of what the key holds already is none, nor is the delete of a key
-// that the channel does not hold.
+// see.
 func (c *channel) apply(events []source.Event) ([]change.Change, error) {
 	changes := make([]change.Change, 0, len(events))
 	for _, e := range events {
-		key, ok := c.selection.Map(e.Key)
-		if !ok {
+		if !c.selection.Covers(e.Key) {
 			continue
 		}
-		old, had := c.index.get(key)
-		if had && old.modRevision >= e.ModRevision {
+		if known, ok := c.known(e.Key); ok && known >= e.ModRevision {
 			continue // a list has seen more than this event
 		}
-		if e.Op == change.Delete {
-			if !had {
-				continue
-			}
-			if err := c.index.remove(key, old); err != nil {
-				return nil, err
-			}
-			changes = append(changes, change.Change{Op: change.Delete, Key: key})
-			continue
-		}
-		sum := digest.Item(key, e.Value)
-		next := entry{modRevision: e.ModRevision, sum: sum, size: uint64(len(key) + len(e.Value))}
-		if err := c.index.put(key, old, had, next); err != nil {
+		made, err := c.settle(e)
+		if err != nil {
 			return nil, err
 		}
-		if !had || old.sum != sum {
-			changes = append(changes, change.Change{Op: change.Put, Key: key, Value: e.Value})
-		}
+		changes = append(changes, made...)
 	}
 	return changes, nil
 }
@@ -380,6 +363,7 @@ func (c *channel) state(reason string) change.State {
 		Bytes:          c.index.bytes,
 		Policy:         c.selection.Digest(),
 		Reason:         reason,
+		Refused:        c.index.refused,
 	}
 }
 
@@ -414,6 +398,7 @@ func (c *channel) show() {
 	c.report.Bytes = c.index.bytes
 	c.report.Digest = c.index.total.String()
 	c.report.Policy = c.selection.Digest()
+	c.report.Released, c.report.Refused = c.index.released, c.refusals()
 }
 
 // watching is one watch of the source, run by a goroutine of its own.

@@ -136,7 +136,11 @@ func readChunk(ctx context.Context, src Source, selection *filter.Selection, r c
 		}
 		high = max(high, at)
 		for _, it := range items {
-			kvs = append(kvs, change.KV{Key: part.Map(it.Key), Value: it.Value})
+			// Another rule may have it delivered elsewhere.
+			out := selection.Take(it.Key, it.Value)
+			if out.Verdict == filter.Selected && part.Delivered.Contains(out.Key) {
+				kvs = append(kvs, change.KV{Key: out.Key, Value: out.Value})
+			}
 		}
 	}
 	if high == 0 {
@@ -198,7 +202,11 @@ func (c *channel) publishChunk(ctx context.Context, r *chunkRead) error {
 	if err := c.chain.flush(ctx); err != nil {
 		return err
 	}
-	if r.bringForward() {
+	added, err := r.addReleased(c.index)
+	if err != nil {
+		return err
+	}
+	if r.bringForward() || added {
 		if err := r.make(); err != nil {
 			return err
 		}
@@ -243,6 +251,23 @@ func (r *chunkRead) make() error {
 	}
 	r.body = body
 	return nil
+}
+
+// addReleased adds the released keys of the range, which no read of the source
+// brings, and reports whether there were any.
+func (r *chunkRead) addReleased(x *index) (added bool, err error) {
+	if x.released == 0 {
+		return false, nil
+	}
+	err = x.each(r.r, func(key []byte, e entry) error {
+		at, found := findKV(r.kvs, key)
+		if e.released && !found {
+			r.kvs = slices.Insert(r.kvs, at, change.KV{Key: bytes.Clone(key), Value: change.Released})
+			added = true
+		}
+		return nil
+	})
+	return added, err
 }
 
 // bringForward lays the changes since the read over its content, and reports
@@ -290,7 +315,7 @@ func overlay(kvs []change.KV, rev int64, since []recorded) []change.KV {
 		if s.revision <= rev {
 			continue
 		}
-		at, found := slices.BinarySearchFunc(kvs, s.change.Key, func(kv change.KV, key []byte) int { return bytes.Compare(kv.Key, key) })
+		at, found := findKV(kvs, s.change.Key)
 		kv := change.KV{Key: s.change.Key, Value: s.change.Value}
 		switch {
 		case s.change.Op == change.Put && found:
@@ -302,4 +327,8 @@ func overlay(kvs []change.KV, rev int64, since []recorded) []change.KV {
 		}
 	}
 	return kvs
+}
+
+func findKV(kvs []change.KV, key []byte) (at int, found bool) {
+	return slices.BinarySearchFunc(kvs, key, func(kv change.KV, key []byte) int { return bytes.Compare(kv.Key, key) })
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/syncer-io/syncer/replicator/etcd/source"
 )
 
-// doubt is keys of the index that the source did not list at a revision. An
-// event up to there has to delete each of them.
+// doubt is source keys that the index knows and the source did not list at a
+// revision. An event up to there has to delete each of them.
 type doubt struct {
 	revision  int64
 	processed int64
@@ -27,14 +27,13 @@ func (c *channel) sameHistory(ctx context.Context) error {
 	for _, r := range c.selection.SourceRanges() {
 		rev, err := c.source.Keys(ctx, r, func(items []source.Item) error {
 			for _, it := range items {
-				key, ok := c.selection.Map(it.Key)
-				if !ok {
+				if !c.selection.Covers(it.Key) {
 					continue
 				}
-				listed[maphash.Bytes(seed, key)] = struct{}{}
-				old, had := c.index.get(key)
-				if it.ModRevision <= c.processed && (!had || old.modRevision != it.ModRevision) {
-					return c.wentBack(it.ModRevision, key)
+				listed[maphash.Bytes(seed, it.Key)] = struct{}{}
+				known, ok := c.known(it.Key)
+				if it.ModRevision <= c.processed && (!ok || known != it.ModRevision) {
+					return c.wentBack(it.ModRevision, it.Key)
 				}
 			}
 			return nil
@@ -44,9 +43,9 @@ func (c *channel) sameHistory(ctx context.Context) error {
 		}
 		d.revision = max(d.revision, rev)
 	}
-	err := c.index.each(change.Range{}, func(key []byte, _ entry) error {
-		if _, ok := listed[maphash.Bytes(seed, key)]; !ok {
-			d.keys = append(d.keys, append([]byte(nil), key...))
+	err := c.eachSource(change.Range{}, func(sourceKey []byte) error {
+		if _, ok := listed[maphash.Bytes(seed, sourceKey)]; !ok {
+			d.keys = append(d.keys, append([]byte(nil), sourceKey...))
 		}
 		return nil
 	})
@@ -63,8 +62,8 @@ func (c *channel) settleDoubt() error {
 	d := c.doubt
 	c.doubt = doubt{}
 	for _, key := range d.keys {
-		if e, ok := c.index.get(key); ok && e.modRevision <= d.processed {
-			return c.wentBack(e.modRevision, key)
+		if known, ok := c.there(key); ok && known <= d.processed {
+			return c.wentBack(known, key)
 		}
 	}
 	return nil

@@ -18,12 +18,14 @@ import (
 	"github.com/syncer-io/syncer/replicator/failpoint"
 )
 
-const indexFormat = 1
+const indexFormat = 2
 
 var (
-	bucketKeys = []byte("keys")
-	bucketMeta = []byte("meta")
-	keyState   = []byte("checkpoint")
+	bucketKeys    = []byte("keys")
+	bucketBeside  = []byte("beside")
+	bucketRefused = []byte("refused")
+	bucketMeta    = []byte("meta")
+	keyState      = []byte("checkpoint")
 )
 
 // checkpoint says what an index holds, and which frame was the newest one that
@@ -38,6 +40,8 @@ type checkpoint struct {
 	Count    uint64      `json:"count"`
 	Sum      digest.Sum  `json:"sum"`
 	Bytes    uint64      `json:"bytes"`
+	Released uint64      `json:"released,omitempty"`
+	Refused  uint64      `json:"refused,omitempty"`
 }
 
 // entry is what the index knows of one delivered key.
@@ -45,10 +49,11 @@ type entry struct {
 	modRevision int64
 	sum         digest.Sum
 	size        uint64
+	released    bool // the channel holds change.Released
 }
 
 // index knows every key of a channel, its mod revision at the source and its
-// hash, in a bbolt file. It is a cache: a lost one is built again from the
+// hash, and the source keys beside it that do not cross, in a bbolt file. It is a cache: a lost one is built again from the
 // source. Writes collect in one bbolt transaction, which commit makes durable
 // and rollback forgets. One goroutine uses an index.
 type index struct {
@@ -58,6 +63,13 @@ type index struct {
 	total digest.Digest
 	bytes uint64
 	dirty int
+	// released counts the keys that are released, refused the source keys that
+	// cannot be read.
+	released uint64
+	refused  uint64
+	// anyBeside: there may be source keys beside the channel's. Without any,
+	// which is so where rules look at keys only, none is looked for.
+	anyBeside bool
 	// writes counts the writes since the index was opened: what was read from
 	// it holds while they are the same.
 	writes uint64
@@ -107,6 +119,12 @@ func (x *index) begin() (checkpoint, error) {
 	if x.keys, err = tx.CreateBucketIfNotExists(bucketKeys); err != nil {
 		return cp, fmt.Errorf("make the key bucket: %w", err)
 	}
+	for _, name := range [][]byte{bucketBeside, bucketRefused} {
+		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+			return cp, fmt.Errorf("make bucket %s: %w", name, err)
+		}
+	}
+	x.anyBeside = !x.noneBeside()
 	meta, err := tx.CreateBucketIfNotExists(bucketMeta)
 	if err != nil {
 		return cp, fmt.Errorf("make the meta bucket: %w", err)
@@ -120,7 +138,7 @@ func (x *index) begin() (checkpoint, error) {
 		}
 	}
 	x.total = digest.Digest{Count: cp.Count, Sum: cp.Sum}
-	x.bytes = cp.Bytes
+	x.bytes, x.released, x.refused = cp.Bytes, cp.Released, cp.Refused
 	return cp, nil
 }
 
@@ -133,6 +151,7 @@ func (x *index) get(key []byte) (entry, bool) {
 	return decodeEntry(raw), true
 }
 
+// entrySize is that of an entry; one more byte marks a released key.
 const entrySize = 8 + 8 + 32
 
 func decodeEntry(raw []byte) entry {
@@ -140,21 +159,25 @@ func decodeEntry(raw []byte) entry {
 		modRevision: int64(binary.BigEndian.Uint64(raw)),
 		size:        binary.BigEndian.Uint64(raw[8:]),
 		sum:         digest.Sum(raw[16:entrySize]),
+		released:    len(raw) > entrySize,
 	}
 }
 
 // put replaces old, which get gave, by e.
 func (x *index) put(key []byte, old entry, had bool, e entry) error {
-	raw := make([]byte, 0, entrySize)
+	raw := make([]byte, 0, entrySize+1)
 	raw = binary.BigEndian.AppendUint64(raw, uint64(e.modRevision))
 	raw = binary.BigEndian.AppendUint64(raw, e.size)
 	raw = append(raw, e.sum[:]...)
+	if e.released {
+		raw = append(raw, 1)
+		x.released++
+	}
 	if err := x.keys.Put(key, raw); err != nil {
 		return fmt.Errorf("index key %q: %w", key, err)
 	}
 	if had {
-		x.total.Remove(old.sum)
-		x.bytes -= old.size
+		x.forget(old)
 	}
 	x.total.Add(e.sum)
 	x.bytes += e.size
@@ -168,11 +191,19 @@ func (x *index) remove(key []byte, old entry) error {
 	if err := x.keys.Delete(key); err != nil {
 		return fmt.Errorf("remove key %q from the index: %w", key, err)
 	}
-	x.total.Remove(old.sum)
-	x.bytes -= old.size
+	x.forget(old)
 	x.dirty++
 	x.writes++
 	return nil
+}
+
+// forget takes an entry out of the totals.
+func (x *index) forget(old entry) {
+	x.total.Remove(old.sum)
+	x.bytes -= old.size
+	if old.released {
+		x.released--
+	}
 }
 
 // each calls fn for the keys of a range in key order. fn must not write.
@@ -234,14 +265,15 @@ func (x *index) page() ([]change.PageRange, error) {
 
 // clear forgets every key.
 func (x *index) clear() error {
-	if err := x.tx.DeleteBucket(bucketKeys); err != nil {
-		return fmt.Errorf("clear the index: %w", err)
+	for _, name := range [][]byte{bucketKeys, bucketBeside, bucketRefused} {
+		if err := x.tx.DeleteBucket(name); err != nil {
+			return fmt.Errorf("clear the index: %w", err)
+		}
+		if _, err := x.tx.CreateBucket(name); err != nil {
+			return fmt.Errorf("clear the index: %w", err)
+		}
 	}
-	keys, err := x.tx.CreateBucket(bucketKeys)
-	if err != nil {
-		return fmt.Errorf("clear the index: %w", err)
-	}
-	x.keys, x.total, x.bytes = keys, digest.Digest{}, 0
+	x.keys, x.total, x.bytes, x.released, x.refused = x.tx.Bucket(bucketKeys), digest.Digest{}, 0, 0, 0
 	x.dirty++
 	x.writes++
 	return nil
@@ -251,6 +283,7 @@ func (x *index) clear() error {
 // be acknowledged by the hub up to cp.Head.
 func (x *index) commit(cp checkpoint) error {
 	cp.Format, cp.Count, cp.Sum, cp.Bytes = indexFormat, x.total.Count, x.total.Sum, x.bytes
+	cp.Released, cp.Refused = x.released, x.refused
 	raw, err := json.Marshal(cp)
 	if err != nil {
 		return fmt.Errorf("encode the checkpoint: %w", err)

@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"github.com/syncer-io/syncer/replicator/change"
-	"github.com/syncer-io/syncer/replicator/digest"
 	"github.com/syncer-io/syncer/replicator/etcd/source"
 	"github.com/syncer-io/syncer/replicator/failpoint"
 )
@@ -127,13 +126,11 @@ func (c *channel) rebuild(ctx context.Context, reason string) error {
 // learn takes listed items into the index.
 func (c *channel) learn(items []source.Item) error {
 	for _, it := range items {
-		key, ok := c.selection.Map(it.Key)
-		if !ok {
+		if !c.selection.Covers(it.Key) {
 			continue
 		}
-		old, had := c.index.get(key)
-		next := entry{modRevision: it.ModRevision, sum: digest.Item(key, it.Value), size: uint64(len(key) + len(it.Value))}
-		if err := c.index.put(key, old, had, next); err != nil {
+		e := source.Event{Op: change.Put, Key: bytes.Clone(it.Key), Value: it.Value, ModRevision: it.ModRevision}
+		if _, err := c.settle(e); err != nil {
 			return err
 		}
 	}
@@ -212,17 +209,16 @@ func (c *channel) compareRange(ctx context.Context, r change.Range, g *gathering
 	seen := make(map[string]struct{})
 	rev, err := c.source.Keys(ctx, r, func(items []source.Item) error {
 		for _, it := range items {
-			key, ok := c.selection.Map(it.Key)
-			if !ok {
+			if !c.selection.Covers(it.Key) {
 				continue
 			}
-			seen[string(key)] = struct{}{}
-			old, had := c.index.get(key)
-			if had && old.modRevision == it.ModRevision {
+			seen[string(it.Key)] = struct{}{}
+			known, ok := c.known(it.Key)
+			if ok && known == it.ModRevision {
 				continue
 			}
 			if it.ModRevision <= c.processed {
-				return c.wentBack(it.ModRevision, key)
+				return c.wentBack(it.ModRevision, it.Key)
 			}
 			wanted = append(wanted, bytes.Clone(it.Key))
 		}
@@ -242,20 +238,37 @@ func (c *channel) compareRange(ctx context.Context, r change.Range, g *gathering
 	return upto, err
 }
 
-// gatherDeletes finds the keys of the index that the source does not list: the
-// listing is complete, so their absence is a delete.
+// gatherDeletes finds the source keys that the index knows and the source does
+// not list: the listing is complete, so their absence is a delete.
 func (c *channel) gatherDeletes(ctx context.Context, r change.Range, rev int64, seen map[string]struct{}, g *gathering) error {
 	var events []source.Event
+	err := c.eachSource(r, func(sourceKey []byte) error {
+		if _, ok := seen[string(sourceKey)]; !ok {
+			events = append(events, source.Event{Op: change.Delete, Key: bytes.Clone(sourceKey), ModRevision: rev})
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	changes, err := c.apply(events)
+	if err != nil {
+		return err
+	}
+	return g.add(ctx, rev, changes)
+}
+
+// eachSource calls fn for the source keys in a range that the index knows to be
+// there, in no order. fn must not write to the index.
+func (c *channel) eachSource(r change.Range, fn func(sourceKey []byte) error) error {
 	for _, delivered := range c.selection.TargetRanges() {
 		for _, part := range c.selection.UnmapRange(delivered) {
 			if part.Source.Intersect(r).Empty() {
 				continue
 			}
-			err := c.index.each(part.Delivered, func(key []byte, _ entry) error {
-				if _, ok := seen[string(key)]; !ok {
-					if src, ok := c.selection.Unmap(key); ok && r.Contains(src) {
-						events = append(events, source.Event{Op: change.Delete, Key: bytes.Clone(src), ModRevision: rev})
-					}
+			err := c.index.each(part.Delivered, func(key []byte, e entry) error {
+				if src := part.Unmap(key); r.Contains(src) && !e.released {
+					return fn(src)
 				}
 				return nil
 			})
@@ -264,11 +277,7 @@ func (c *channel) gatherDeletes(ctx context.Context, r change.Range, rev int64, 
 			}
 		}
 	}
-	changes, err := c.apply(events)
-	if err != nil {
-		return err
-	}
-	return g.add(ctx, rev, changes)
+	return c.index.eachBeside(r, fn)
 }
 
 func (c *channel) gatherPuts(ctx context.Context, rev int64, found []source.Item, g *gathering) error {

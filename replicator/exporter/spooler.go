@@ -195,8 +195,8 @@ func (s *spooler) filter(b source.Batch) source.Batch {
 	for _, r := range b.Revisions {
 		events := make([]source.Event, 0, len(r.Events))
 		for _, e := range r.Events {
-			if key, ok := s.selection.Map(e.Key); ok {
-				delete(s.doubtful, string(key))
+			if s.selection.Covers(e.Key) {
+				delete(s.doubtful, string(e.Key))
 				events = append(events, e)
 			}
 		}

@@ -22,7 +22,7 @@ func (a *applier) heartbeat(ctx context.Context, f taken, s change.State) error 
 		return err
 	}
 	a.advance(f)
-	a.im.view.heard(f.Sent, s.SourceRevision)
+	a.im.view.heard(f.Sent, s)
 	if s.Policy != a.policy {
 		return fmt.Errorf("%w: %.8s, attached for %.8s", errPolicyChanged, s.Policy, a.policy)
 	}
@@ -59,7 +59,7 @@ func (a *applier) reset(ctx context.Context, f taken, s change.State) error {
 		return err
 	}
 	a.advance(f)
-	a.im.view.heard(f.Sent, s.SourceRevision)
+	a.im.view.heard(f.Sent, s)
 	if s.Policy != a.policy {
 		return fmt.Errorf("%w: %.8s, attached for %.8s", errPolicyChanged, s.Policy, a.policy)
 	}

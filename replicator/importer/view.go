@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/command"
 	"github.com/syncer-io/syncer/replicator/digest"
 	"github.com/syncer-io/syncer/replicator/etcd/target"
@@ -135,10 +136,11 @@ func (v *view) verified(revision int64, d digest.Digest) {
 	})
 }
 
-func (v *view) heard(sent time.Time, sourceRevision int64) {
+func (v *view) heard(sent time.Time, s change.State) {
 	v.update(func() {
 		v.edge.Heartbeat, v.heardAt = sent, time.Now()
-		v.edge.SourceRevision = max(v.edge.SourceRevision, sourceRevision)
+		v.edge.SourceRevision = max(v.edge.SourceRevision, s.SourceRevision)
+		v.edge.Refused = s.Refused
 	})
 }
 
@@ -369,6 +371,8 @@ func (v *view) state() verdict {
 		return verdict{status.CatchingUp, "waiting for the first proof of equality since it attached", ""}
 	case v.edge.ParkedKeys > 0:
 		return verdict{status.Degraded, fmt.Sprintf("%d keys are parked: %s", v.edge.ParkedKeys, v.edge.Parked[0].Reason), "syncer parked list"}
+	case v.edge.Refused > 0:
+		return verdict{status.Degraded, status.RefusedReason(v.edge.Refused), "look at the exporter: syncer status on the cloud side"}
 	case waiting > 0 && !v.sent.IsZero() && time.Since(v.sent) > quiet:
 		return verdict{status.CatchingUp, "changes are waiting to be applied", ""}
 	default:

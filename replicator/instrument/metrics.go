@@ -80,6 +80,7 @@ func Importer(report func() status.Edge) prometheus.Collector {
 		one(gauge, "pending_bytes", "Bytes in the inbox.", func(e status.Edge) float64 { return float64(e.PendingBytes) }),
 		one(gauge, "keys", "Keys in the target's selection at the last proof.", func(e status.Edge) float64 { return float64(e.Keys) }),
 		one(gauge, "repair_ranges", "Key ranges that a repair still has to replace.", func(e status.Edge) float64 { return float64(e.RangesLeft) }),
+		one(gauge, "refused_objects", "Objects of the source that cannot be read and do not cross.", func(e status.Edge) float64 { return float64(e.Refused) }),
 		one(gauge, "parked_keys", "Keys whose newest change waits for somebody.", func(e status.Edge) float64 { return float64(e.ParkedKeys) }),
 		one(gauge, "mass_delete_groups", "Groups of deletes that the guard parked and that wait for approval.", func(e status.Edge) float64 { return float64(len(status.Guarded(e.Parked))) }),
 		one(gauge, "paused", "1 while an operator has paused the edge.", func(e status.Edge) float64 { return boolean(e.State == status.Paused) }),
@@ -124,6 +125,13 @@ func Exporter(report func() status.Exporter) prometheus.Collector {
 		spool("revision", "Newest source revision in the spool, 0 when it is empty.", func(s status.Spool) float64 { return float64(s.Revision) }),
 		spool("revisions", "Source revisions with changes in the spool.", func(s status.Spool) float64 { return float64(s.Revisions) }),
 		spool("full", "1 when the newest spool was dropped because it was full.", func(s status.Spool) float64 { return boolean(s.Full) }),
+		each(gauge, "released_keys", "Keys that edges keep as their own.", func(c status.Channel) float64 { return float64(c.Released) }),
+		each(gauge, "refused_objects", "Objects of the source that cannot be read and do not cross.", func(c status.Channel) float64 {
+			if c.Refused == nil {
+				return 0
+			}
+			return float64(c.Refused.Objects)
+		}),
 		each(counter, "resets_total", "Times the channel started over and edges had to compare.", func(c status.Channel) float64 { return float64(c.Resets) }),
 	}}
 }

@@ -74,9 +74,11 @@ type Item struct {
 	Mismatches int64 `json:"mismatches"`
 
 	// Parked are the oldest parked groups, ParkedKeys counts the keys of all.
-	Parked     []Parked       `json:"parked"`
-	ParkedKeys int            `json:"parkedKeys"`
-	Tasks      []command.Task `json:"tasks"` // the newest commands, oldest first
+	Parked     []Parked `json:"parked"`
+	ParkedKeys int      `json:"parkedKeys"`
+	// Refused is how many objects of the source cannot be read.
+	Refused uint64         `json:"refused"`
+	Tasks   []command.Task `json:"tasks"` // the newest commands, oldest first
 
 	Instance string `json:"instance,omitempty"`
 	Version  string `json:"version,omitempty"`
@@ -142,7 +144,7 @@ func (o Observation) measure(e Edge) Item {
 		VerifiedRevision: e.VerifiedRevision, Keys: e.Keys, AgeSeconds: seconds(age), Tier: e.Tier,
 		RangesLeft: e.RangesLeft, BytesLeft: e.BytesLeft,
 		Gaps: e.Gaps, Resyncs: e.Resyncs, Torn: e.Torn, Replayed: e.Replayed, Mismatches: e.Mismatches,
-		Parked: append([]Parked{}, e.Parked...), ParkedKeys: parkedKeys(e), Tasks: append([]command.Task{}, e.Tasks...),
+		Parked: append([]Parked{}, e.Parked...), ParkedKeys: parkedKeys(e), Refused: e.Refused, Tasks: append([]command.Task{}, e.Tasks...),
 		Instance: e.Instance, Version: e.Version,
 	}
 	c, found := o.channel(e.Channel)
@@ -184,7 +186,17 @@ func (it *Item) unparked() {
 			fmt.Sprintf("syncer parked list %s, then, if the deletes are right: syncer resync %s --approve", it.Name, it.Name))
 	case it.ParkedKeys > 0 && it.State == InSync:
 		it.accuse(Degraded, fmt.Sprintf("%s parked", Count(uint64(it.ParkedKeys), "key is", "keys are")), "syncer parked list "+it.Name)
+	case it.Refused > 0 && it.State == InSync:
+		it.accuse(Degraded, RefusedReason(it.Refused), refusedTry)
 	}
+}
+
+const refusedTry = "syncer status -o json tells which, and why, under channels"
+
+// RefusedReason says that a number of objects of the source cannot be read.
+func RefusedReason(n uint64) string {
+	return Count(n, "object of the source cannot be read; what the edge holds of it may be old",
+		"objects of the source cannot be read; what the edge holds of them may be old")
 }
 
 // rules names the rules of parked groups.

@@ -81,6 +81,9 @@ type Edge struct {
 	// counts the keys of all.
 	Parked     []Parked `json:"parked,omitempty"`
 	ParkedKeys int      `json:"parkedKeys"`
+	// Refused is how many objects of the source cannot be read: the edge keeps
+	// what it holds of them, which may be old.
+	Refused uint64 `json:"refused,omitempty"`
 	// Tasks are the newest commands that the edge was given, oldest first.
 	Tasks []command.Task `json:"tasks,omitempty"`
 
@@ -166,6 +169,27 @@ type Channel struct {
 	Pages    int64          `json:"pages"` // digest pages published in this term
 	Reason   string         `json:"reason,omitempty"`
 	Spool    *Spool         `json:"spool,omitempty"`
+	// Released are the keys that edges keep as their own.
+	Released uint64 `json:"released,omitempty"`
+	// Refused is nil when everything that is selected can be read.
+	Refused *Refused `json:"refused,omitempty"`
+}
+
+// MaxRefused bounds how many objects that cannot be read a report names.
+const MaxRefused = 20
+
+// Refused are objects of the source that a policy selects and that cannot be
+// read, or are not what their key says. They do not cross; edges keep what they
+// hold of them.
+type Refused struct {
+	Objects uint64          `json:"objects"`
+	First   []RefusedObject `json:"first"`
+}
+
+// RefusedObject is an object that cannot be read.
+type RefusedObject struct {
+	Key    string `json:"key"` // at the source
+	Reason string `json:"reason"`
 }
 
 // Spool is the history of a channel that an exporter keeps while the hub is
