@@ -1,0 +1,20 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+)
+
+func newPolicy(s *session) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "policy",
+		GroupID: groupPolicies,
+		Short:   "Write policies, check them, and ask what they do",
+		Long: `Work with policies: the files that say what crosses to edges, and how it is
+changed on the way.
+
+init, validate, schema, explain and test need nothing but the file.`,
+	}
+	group(cmd)
+	cmd.AddCommand(newPolicyInit(), newPolicyValidate(), newPolicySchema(), newPolicyTest())
+	return cmd
+}
