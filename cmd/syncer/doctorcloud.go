@@ -135,7 +135,7 @@ func (d *doctor) pairs(c *cloud) {
 		d.fail(err)
 		return
 	}
-	known, err := c.policyNames(ctx)
+	known, err := c.policies(ctx)
 	if err != nil {
 		d.fail(err)
 		return
@@ -145,7 +145,7 @@ func (d *doctor) pairs(c *cloud) {
 		if r.State == pairing.Removed {
 			continue
 		}
-		if !slices.Contains(known, r.Policy) {
+		if !slices.Contains(policyNames(known), r.Policy) {
 			d.warn("put the policy back, or: syncer pair create "+r.Name+" --replace --policy POLICY",
 				"%s is paired with policy %s, which is neither configured nor applied any more", r.Name, r.Policy)
 		}

@@ -11,9 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/syncer-io/syncer/filter"
 	"github.com/syncer-io/syncer/replicator/config"
 	"github.com/syncer-io/syncer/replicator/fault"
-	"github.com/syncer-io/syncer/replicator/jetstream"
 	"github.com/syncer-io/syncer/replicator/pairing"
 )
 
@@ -87,11 +87,14 @@ func (o pairCreateOptions) run(cmd *cobra.Command, s *session, edge string) erro
 	if err != nil {
 		return err
 	}
-	known, err := c.policyNames(ctx)
+	known, err := c.policies(ctx)
 	if err != nil {
 		return err
 	}
-	if o.policy, err = choosePolicy(cfg.Name, known, o.policy); err != nil {
+	if o.policy, err = choosePolicy(cfg.Name, policyNames(known), o.policy); err != nil {
+		return err
+	}
+	if err := canServe(known, o.policy, filter.Edge{Name: edge, Labels: labels}, cfg.Cluster()); err != nil {
 		return err
 	}
 	token, rec, err := registry.Create(ctx, pairing.Offer{
@@ -133,24 +136,6 @@ func advise(cmd *cobra.Command, v offerView) {
 		fmt.Fprintf(w, "The address %s works on this host only; for another, give --url nats://HOST:PORT.\n", v.URL)
 	}
 	fmt.Fprintln(w, "Next: run the first line at the edge, with --target-etcd URL of the etcd to write to.")
-}
-
-// policyNames are the policies of the source, configured and applied ones.
-func (c *cloud) policyNames(ctx context.Context) ([]string, error) {
-	applied, err := jetstream.ReadPolicies(ctx, c.nc, c.cfg.Name)
-	if err != nil {
-		return nil, c.explain(err)
-	}
-	var names []string
-	for _, p := range c.cfg.Loaded {
-		names = append(names, p.Metadata.Name)
-	}
-	for _, p := range applied.Items {
-		if !slices.Contains(names, p.Name) {
-			names = append(names, p.Name)
-		}
-	}
-	return names, nil
 }
 
 // choosePolicy is the policy of that name, or the only one.

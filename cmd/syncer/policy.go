@@ -12,9 +12,12 @@ func newPolicy(s *session) *cobra.Command {
 		Long: `Work with policies: the files that say what crosses to edges, and how it is
 changed on the way.
 
-init, validate, schema, explain and test need nothing but the file.`,
+init, validate, schema, explain and test need nothing but the file. plan, apply,
+list, show and remove ask the running exporter, by way of the hub of the cloud's
+configuration.`,
 	}
 	group(cmd)
-	cmd.AddCommand(newPolicyInit(), newPolicyValidate(), newPolicySchema(), newPolicyTest())
+	cmd.AddCommand(newPolicyInit(), newPolicyValidate(), newPolicySchema(), newPolicyTest(),
+		newPolicyPlan(s), newPolicyApply(s), newPolicyList(s), newPolicyShow(s), newPolicyRemove(s))
 	return cmd
 }

@@ -14,16 +14,6 @@ import (
 	"github.com/syncer-io/syncer/replicator/jetstream"
 )
 
-// takePolicies answers operators about policies until ctx is done.
-func (t *term) takePolicies(ctx context.Context) error {
-	stop, err := jetstream.ServePolicies(ctx, t.nc, t.cfg.Name, t.policy)
-	if err != nil {
-		return err
-	}
-	<-ctx.Done()
-	return errors.Join(context.Cause(ctx), stop())
-}
-
 // policy handles one request about policies. No two run at once.
 func (t *term) policy(ctx context.Context, req jetstream.PolicyRequest, progress func(jetstream.PolicyProgress)) jetstream.PolicyReply {
 	tell := func(keys uint64) { progress(jetstream.PolicyProgress{Keys: keys}) }

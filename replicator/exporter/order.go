@@ -20,18 +20,22 @@ type order struct {
 // orderTime bounds how long a command may take to the hub.
 const orderTime = 8 * time.Second
 
-// takeCommands hands the commands of operators to the channels of their edges
-// until ctx is done.
-func (t *term) takeCommands(ctx context.Context) error {
+// takeOrders answers operators until ctx is done: about policies, and with
+// commands, which it hands to the channels of their edges.
+func (t *term) takeOrders(ctx context.Context) error {
+	stopPolicies, err := jetstream.ServePolicies(ctx, t.nc, t.cfg.Name, t.policy)
+	if err != nil {
+		return err
+	}
 	stop, err := jetstream.ServeCommands(t.nc, t.cfg.Name, func(req jetstream.CommandRequest) *jetstream.ReplyError {
 		return t.order(ctx, req)
 	})
 	if err != nil {
-		return err
+		return errors.Join(err, stopPolicies())
 	}
 	t.logger.Info("taking commands to edges")
 	<-ctx.Done()
-	return errors.Join(context.Cause(ctx), stop())
+	return errors.Join(context.Cause(ctx), stop(), stopPolicies())
 }
 
 // order publishes one command. When it gives nil, the hub holds the command in

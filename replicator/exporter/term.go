@@ -52,7 +52,7 @@ func (t *term) work(ctx context.Context) error {
 		if err := t.begin(ctx); err != nil {
 			return err
 		}
-		for _, part := range []func(context.Context) error{t.answerEdges, t.takeCommands, t.takePolicies, t.followPairs, t.keepReporting} {
+		for _, part := range []func(context.Context) error{t.answerEdges, t.takeOrders, t.followPairs, t.keepReporting} {
 			t.group.Go(func() error { return part(ctx) })
 		}
 		return nil
