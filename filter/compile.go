@@ -1,10 +1,10 @@
 package filter
 
 import (
-	"bytes"
 	"slices"
 
 	"github.com/syncer-io/syncer/replicator/change"
+	"github.com/syncer-io/syncer/replicator/fault"
 )
 
 // Cluster is what a policy's resources have to know of the source cluster.
@@ -24,29 +24,41 @@ func Compile(p Policy, c Cluster) (*Selection, error) {
 	if err := p.Validate(c); err != nil {
 		return nil, err
 	}
-	s := &Selection{name: p.Metadata.Name}
-	ranges := p.ranges()
-	var all []RuleRange
-	for i := range p.Spec.Rules {
-		all = append(all, ranges[i]...)
-		s.rules = append(s.rules, p.info(i, ranges[i]))
+	p, err := p.Fill(Edge{})
+	if err != nil {
+		return nil, err
 	}
-	s.bySource, s.byTarget = all, slices.Clone(all)
-	sortBy(s.bySource, sourceOf)
-	sortBy(s.byTarget, deliveredOf)
-	s.sources = merge(s.bySource, sourceOf)
-	s.delivered = merge(s.byTarget, deliveredOf)
-	s.digest = ruledDigest(digest(s.bySource), s.rules)
+	s := &Selection{name: p.Metadata.Name, cluster: c, objects: make([]*objects, len(p.Spec.Rules))}
+	ranges := p.ranges(c)
+	for i, r := range p.Spec.Rules {
+		if !r.ofObjects() {
+			continue
+		}
+		if s.objects[i], err = p.compileObjects(i); err != nil {
+			return nil, fault.New(fault.Usage, "", "rule %q: %w", p.ruleName(i), err)
+		}
+	}
+	all := slices.Concat(ranges...)
+	byTarget := segments(all, deliveredOf, RuleRange.clip)
+	s.bySource, s.byTarget = segments(all, sourceOf, RuleRange.clipSource), representatives(byTarget)
+	s.sources, s.delivered = mergeKeys(s.bySource), mergeKeys(byTarget)
+	s.rules = p.infos(byTarget)
+	s.digest = p.digest(s)
 	return s, nil
 }
 
-// ranges are the pieces of each rule: what lies below its prefix, and below no
-// prefix of an earlier rule, less what must stay behind. The first rule whose
-// prefix holds a key decides about it, whether it takes the key or excludes it.
-func (p Policy) ranges() [][]RuleRange {
+// ranges are the pieces of each rule: what it is about, less what a rule about
+// keys that comes before it is about. Such a rule decides about every key below
+// its prefix, whether it takes the key or excludes it; a rule about objects
+// leaves those that it does not select to the next one.
+func (p Policy) ranges(c Cluster) [][]RuleRange {
 	out := make([][]RuleRange, len(p.Spec.Rules))
 	var taken []change.Range
 	for i, r := range p.Spec.Rules {
+		if r.ofObjects() {
+			out[i] = p.objectRanges(i, c, taken)
+			continue
+		}
 		out[i] = r.ranges(p.ruleName(i), i, taken)
 		taken = append(taken, change.PrefixRange([]byte(r.Prefix)))
 	}
@@ -97,26 +109,6 @@ func subtract(from []change.Range, cut change.Range) []change.Range {
 	var out []change.Range
 	for _, r := range from {
 		out = append(out, r.Subtract(cut)...)
-	}
-	return out
-}
-
-func sortBy(ranges []RuleRange, side func(RuleRange) change.Range) {
-	slices.SortFunc(ranges, func(a, b RuleRange) int {
-		return bytes.Compare(side(a).Lo, side(b).Lo)
-	})
-}
-
-// merge joins adjacent ranges of a sorted list.
-func merge(ranges []RuleRange, side func(RuleRange) change.Range) []change.Range {
-	var out []change.Range
-	for _, rr := range ranges {
-		r := side(rr)
-		if n := len(out); n > 0 && len(out[n-1].Hi) != 0 && bytes.Equal(out[n-1].Hi, r.Lo) {
-			out[n-1].Hi = r.Hi
-			continue
-		}
-		out = append(out, r)
 	}
 	return out
 }

@@ -5,9 +5,11 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"encoding/json"
 	"hash"
 	"slices"
 
+	"github.com/syncer-io/syncer/filter/object"
 	"github.com/syncer-io/syncer/replicator/change"
 )
 
@@ -20,6 +22,8 @@ const digestFormat = "syncer selection 1"
 const (
 	guardFormat = "syncer selection with guards 1"
 	leaveFormat = "syncer selection with orphans 1"
+	// objectFormat is hashed first when a rule is about objects.
+	objectFormat = "syncer selection of objects 1"
 )
 
 // stretch is the longest source range over which one prefix swap holds. The
@@ -28,6 +32,40 @@ const (
 type stretch struct {
 	source   change.Range
 	from, to []byte
+}
+
+// digest names what the selection does. A rule about objects adds itself, as it
+// is written with its variables filled in, and the version of the codec that
+// makes its objects.
+func (p Policy) digest(s *Selection) string {
+	name := ruledDigest(digest(sourceRanges(s)), s.rules)
+	if !slices.ContainsFunc(p.Spec.Rules, Rule.ofObjects) {
+		return name
+	}
+	h := sha256.New()
+	field(h, []byte(objectFormat))
+	field(h, []byte(name))
+	number(h, object.CodecVersion)
+	field(h, []byte(s.cluster.Prefix))
+	for i, r := range p.Spec.Rules {
+		r.Name, r.ExceptNamespaces = "", slices.Concat(r.ExceptNamespaces, p.Spec.Defaults.ExceptNamespaces)
+		r.OnLeave, r.Conflict, r.MaxDeletePercent, r.MinDeletes = s.rules[i].OnLeave, "", nil, nil
+		text, err := json.Marshal(r)
+		if err != nil {
+			panic(err) // a rule is text, numbers, and what JSON can say
+		}
+		field(h, text)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// sourceRanges are all ranges of all rules, sorted by source and then by rule.
+func sourceRanges(s *Selection) []RuleRange {
+	var out []RuleRange
+	for _, seg := range s.bySource {
+		out = append(out, seg.ranges...)
+	}
+	return out
 }
 
 // digest hashes the stretches of ranges that are sorted by source.
@@ -47,7 +85,7 @@ func digest(ranges []RuleRange) string {
 // mapping. A guard is about the keys of one rule together, so the ranges of
 // the rule count as well; its name and its place do not.
 func ruledDigest(mapping string, rules []RuleInfo) string {
-	rules = slices.DeleteFunc(slices.Clone(rules), RuleInfo.isDefault)
+	rules = slices.DeleteFunc(slices.Clone(rules), func(r RuleInfo) bool { return r.isDefault() || len(r.Delivered) == 0 })
 	if len(rules) == 0 {
 		return mapping
 	}
@@ -77,8 +115,7 @@ func ruledDigest(mapping string, rules []RuleInfo) string {
 func stretches(ranges []RuleRange) []stretch {
 	var out []stretch
 	for _, r := range ranges {
-		next := stretch{source: r.Source}
-		next.from, next.to = reduce(r.SourcePrefix, r.TargetPrefix)
+		next := reduced(r)
 		if n := len(out); n > 0 && out[n-1].continues(next) {
 			out[n-1].source.Hi = next.source.Hi
 			continue
@@ -86,6 +123,12 @@ func stretches(ranges []RuleRange) []stretch {
 		out = append(out, next)
 	}
 	return out
+}
+
+func reduced(r RuleRange) stretch {
+	s := stretch{source: r.Source}
+	s.from, s.to = reduce(r.SourcePrefix, r.TargetPrefix)
+	return s
 }
 
 func (s stretch) continues(next stretch) bool {

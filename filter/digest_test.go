@@ -102,7 +102,7 @@ func TestDigestOfAdjacentRules(t *testing.T) {
 	if whole.Digest() == moved.Digest() {
 		t.Error("a moved mapping keeps the digest")
 	}
-	if n := len(stretches(moved.bySource)); n != 1 {
+	if n := len(stretches(sourceRanges(moved))); n != 1 {
 		t.Errorf("%d stretches for one mapping", n)
 	}
 }

@@ -85,7 +85,7 @@ func TestLoadOfAMissingFile(t *testing.T) {
 
 func TestCompileOfABuiltPolicy(t *testing.T) {
 	_, err := Compile(policyOf(Rule{Prefix: "/a"}, Rule{Prefix: "/a/b", Exclude: []string{"/c"}}), DefaultCluster)
-	const want = `policy "p": spec.rules[1].prefix: rule "rule-2" never decides anything: rule "rule-1" takes every key below "/a" first; put the rule with the longer prefix first`
+	const want = `policy "p": spec.rules[1].prefix: rule "rule-2" never decides anything: rule "rule-1" takes all that it is about first; put the narrower rule first`
 	if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "spec.rules[1].exclude[0]") {
 		t.Errorf("got %v", err)
 	}
@@ -137,4 +137,15 @@ func checkSelection(t *testing.T, s *Selection, p Policy) {
 			t.Fatalf("%q comes back as %q", key, back)
 		}
 	}
+}
+
+// parsedPolicy is the one policy of a text without mistakes.
+func parsedPolicy(t *testing.T, text string) Policy {
+	t.Helper()
+	var r strictyaml.Report
+	policies := Parse(&r, "test.yaml", []byte(text), DefaultCluster)
+	if err := r.Err(); err != nil || len(policies) != 1 {
+		t.Fatalf("%d policies: %v", len(policies), err)
+	}
+	return policies[0]
 }

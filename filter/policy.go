@@ -1,6 +1,9 @@
 package filter
 
-import "github.com/syncer-io/syncer/filter/strictyaml"
+import (
+	"github.com/syncer-io/syncer/filter/strictyaml"
+	"github.com/syncer-io/syncer/filter/transform"
+)
 
 // APIVersion is the version of the policy language this package reads.
 const APIVersion = "syncer/v1alpha1"
@@ -23,7 +26,8 @@ type Policy struct {
 	// Spec says what crosses. Required.
 	Spec Spec `yaml:"spec,required"`
 
-	doc *strictyaml.Document
+	doc    *strictyaml.Document
+	filled bool // its variables are
 }
 
 // Metadata names a policy.
@@ -33,8 +37,12 @@ type Metadata struct {
 	Name string `yaml:"name,required"`
 }
 
-// Spec is the content of a policy.
+// Spec is the content of a policy. Every text in it may have ${edge.name},
+// ${edge.labels.x} and ${variable} in it, which are filled in for each edge;
+// $${ is a plain ${.
 type Spec struct {
+	// Variables are values of the policy's own, by name.
+	Variables map[string]string `yaml:"variables" item:"variable"`
 	// Rules select keys and objects, in order: the first rule that matches
 	// decides, and what no rule selects does not cross. At least one is
 	// required.
@@ -53,20 +61,51 @@ type Defaults struct {
 	MaxDeletePercent *int `yaml:"maxDeletePercent"`
 	// MinDeletes is that of the rules. Default 10.
 	MinDeletes *int `yaml:"minDeletes"`
+	// ExceptNamespaces are namespaces whose objects no rule selects.
+	ExceptNamespaces []string `yaml:"exceptNamespaces"`
 }
 
-// Rule selects the keys under one prefix.
+// Rule selects the keys under one prefix, or objects of Kubernetes resources:
+// it has either a prefix or resources.
 type Rule struct {
 	// Name is shown in messages. Default "rule-1", "rule-2", ... by place.
 	Name string `yaml:"name"`
+
 	// Prefix is the start of the source keys that the rule selects, as bytes;
 	// "" selects everything.
-	Prefix string `yaml:"prefix,required"`
+	Prefix string `yaml:"prefix"`
 	// Exclude lists prefixes inside Prefix that stay behind, also when a later
 	// rule would take them. Default none.
 	Exclude []string `yaml:"exclude"`
-	// To replaces Prefix in delivered keys. Default: Prefix; "" delivers the
-	// rest of the key alone.
+
+	// Resources are the resources whose objects the rule selects, by their
+	// plural and group: configmaps, deployments.apps, widgets.example.com. "*"
+	// stands for every built-in resource that is usually right to copy.
+	Resources []string `yaml:"resources"`
+	// Namespaces are the namespaces of the objects, * and ? being wildcards.
+	// Default: all but those of the control plane, and objects in none.
+	Namespaces []string `yaml:"namespaces"`
+	// ExceptNamespaces are namespaces that stay behind, also when a later rule
+	// would take them.
+	ExceptNamespaces []string `yaml:"exceptNamespaces"`
+	// Names are the names of the objects, with wildcards. Default all.
+	Names []string `yaml:"names"`
+	// ExceptNames are names that stay behind, also when a later rule would take
+	// them.
+	ExceptNames []string `yaml:"exceptNames"`
+	// Labels is a label selector as in kubectl: "sync=true,tier!=debug".
+	Labels string `yaml:"labels"`
+	// Where is a condition in CEL over the variable object.
+	Where string `yaml:"where"`
+	// Transform changes the objects on their way, step by step.
+	Transform []transform.Step `yaml:"transform" item:"step"`
+	// AllowSecrets lets the rule name secrets. It needs namespaces too, and
+	// the consent of the edge.
+	AllowSecrets bool `yaml:"allowSecrets"`
+
+	// To replaces Prefix in delivered keys; "" delivers the rest of the key
+	// alone. Default: Prefix. With resources it is the prefix of the keys of
+	// delivered objects. Default: /kubernetes/.
 	To *string `yaml:"to"`
 	// OnLeave says what edges do with a key that is no longer selected although
 	// it exists: delete it, or orphan it, which leaves it to them. Default
@@ -84,18 +123,32 @@ type Rule struct {
 	MinDeletes *int `yaml:"minDeletes"`
 }
 
+// ObjectPrefix is what the keys of delivered objects start with.
+const ObjectPrefix = "/kubernetes/"
+
 // target is the prefix of the rule's delivered keys.
 func (r Rule) target() string {
-	if r.To == nil {
+	switch {
+	case r.To != nil:
+		return *r.To
+	case r.ofObjects():
+		return ObjectPrefix
+	default:
 		return r.Prefix
 	}
-	return *r.To
 }
+
+// ofObjects reports whether the rule selects objects.
+func (r Rule) ofObjects() bool { return len(r.Resources) > 0 }
 
 // targetField is the field that sets the prefix of delivered keys.
 func (r Rule) targetField() string {
-	if r.To == nil {
+	switch {
+	case r.To != nil:
+		return "to"
+	case r.ofObjects():
+		return "resources"
+	default:
 		return "prefix"
 	}
-	return "to"
 }

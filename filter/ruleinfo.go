@@ -34,15 +34,24 @@ func (r RuleInfo) holds(key []byte) bool {
 	return i >= 0 && r.Delivered[i].Contains(key)
 }
 
-// info is what an edge has to know of a rule with these ranges.
-func (p Policy) info(i int, ranges []RuleRange) RuleInfo {
-	ranges = slices.Clone(ranges)
-	sortBy(ranges, deliveredOf)
-	info := RuleInfo{Name: p.ruleName(i), Delivered: merge(ranges, deliveredOf), Guard: p.guard(i)}
-	if firstOf(p.Spec.Rules[i].OnLeave, p.Spec.Defaults.OnLeave) == LeaveOrphan {
-		info.OnLeave = LeaveOrphan
+// infos are what an edge has to know of the rules. A key that several rules can
+// deliver belongs to the first of them.
+func (p Policy) infos(byTarget []segment) []RuleInfo {
+	infos := make([]RuleInfo, len(p.Spec.Rules))
+	for i, r := range p.Spec.Rules {
+		infos[i] = RuleInfo{Name: p.ruleName(i), Guard: p.guard(i)}
+		if firstOf(r.OnLeave, p.Spec.Defaults.OnLeave) == LeaveOrphan {
+			infos[i].OnLeave = LeaveOrphan
+		}
+		infos[i].Delivered = mergeKeys(slices.Collect(func(yield func(segment) bool) {
+			for _, s := range byTarget {
+				if s.ranges[0].Place == i && !yield(s) {
+					return
+				}
+			}
+		}))
 	}
-	return info
+	return infos
 }
 
 // isDefault reports whether the rule does what a rule does that says nothing.

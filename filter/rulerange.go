@@ -21,6 +21,16 @@ type RuleRange struct {
 	// SourcePrefix and TargetPrefix are the prefixes that the rule swaps.
 	SourcePrefix []byte
 	TargetPrefix []byte
+
+	// storage is what the keys of the resource start with, for a rule about
+	// objects. Namespaces and names follow.
+	storage string
+}
+
+// sameSwap reports whether both map keys in the same way.
+func (r RuleRange) sameSwap(o RuleRange) bool {
+	a, b := reduced(r), reduced(o)
+	return bytes.Equal(a.from, b.from) && bytes.Equal(a.to, b.to)
 }
 
 // Map gives the delivered key of a source key, which must lie in r.Source.

@@ -8,30 +8,34 @@ import (
 	"github.com/syncer-io/syncer/replicator/change"
 )
 
-// Selection is a compiled policy: a one-to-one mapping of some source keys to
-// delivered keys that keeps the order of keys within a rule. It is immutable;
-// all methods may run at once, and no returned slice may be written to.
+// Selection is a compiled policy: which source keys rules are about, what they
+// decide about what those hold, and a mapping of source keys to delivered keys
+// that keeps the order of keys within a range. No two source keys have one
+// delivered key. It is immutable; all methods may run at once, and no returned
+// slice may be written to.
 type Selection struct {
 	name      string
-	bySource  []RuleRange // sorted by Source.Lo, disjoint
-	byTarget  []RuleRange // the same, sorted by Delivered.Lo
+	cluster   Cluster
+	bySource  []segment   // sorted, disjoint
+	byTarget  []RuleRange // sorted by Delivered.Lo, disjoint; one of those that map a key alike
 	sources   []change.Range
 	delivered []change.Range
 	rules     []RuleInfo // in the order of the policy
+	objects   []*objects // by place of the rule; nil for one about keys
 	digest    string
 }
 
-// Name is the name of the policy, and of its channel.
+// Name is the name of the policy.
 func (s *Selection) Name() string { return s.name }
 
-// Map gives the delivered key of a source key; ok is false when the source key
-// is not selected.
+// Map gives the first place of a source key; ok is false when no rule is about
+// it.
 func (s *Selection) Map(sourceKey []byte) (delivered []byte, ok bool) {
-	i := find(s.bySource, sourceKey, sourceOf)
-	if i < 0 {
+	seg := s.segment(sourceKey)
+	if seg == nil {
 		return nil, false
 	}
-	return s.bySource[i].Map(sourceKey), true
+	return seg.ranges[0].Map(sourceKey), true
 }
 
 // Unmap gives the source key of a delivered key; ok is false when nothing is

@@ -3,9 +3,12 @@ package filter
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
+	"github.com/syncer-io/syncer/filter/object"
 	"github.com/syncer-io/syncer/filter/strictyaml"
+	"github.com/syncer-io/syncer/replicator/change"
 )
 
 // NamePattern is what names of sources, edges and policies look like. They
@@ -51,19 +54,47 @@ func (p Policy) validate(doc *strictyaml.Document, c Cluster) {
 	if len(p.Spec.Rules) == 0 {
 		doc.At("spec", "rules").Hint("add a rule with a prefix").Problemf("the policy has no rules, so nothing crosses")
 	}
+	p = p.fill(doc, sample)
 	validateDeletes(doc, p.Spec.Defaults.MaxDeletePercent, p.Spec.Defaults.MinDeletes, "spec", "defaults")
-	for i := range p.Spec.Rules {
-		p.validateRule(doc, i)
+	for j, pattern := range p.Spec.Defaults.ExceptNamespaces {
+		validateNamespace(doc, pattern, "spec", "defaults", "exceptNamespaces", j)
 	}
-	p.validateTogether(doc)
+	for i := range p.Spec.Rules {
+		p.validateRule(doc, i, c)
+	}
+	p.validateTogether(doc, c)
 }
 
 // rulePath is the place of a field of a rule.
 func rulePath(i int, fields ...any) []any { return append([]any{"spec", "rules", i}, fields...) }
 
-func (p Policy) validateRule(doc *strictyaml.Document, i int) {
+func (p Policy) validateRule(doc *strictyaml.Document, i int, c Cluster) {
 	r := p.Spec.Rules[i]
 	validateDeletes(doc, r.MaxDeletePercent, r.MinDeletes, rulePath(i)...)
+	hasPrefix, hasResources := doc.Has(rulePath(i, "prefix")...), doc.Has(rulePath(i, "resources")...)
+	switch {
+	case !hasPrefix && !hasResources:
+		if doc.Sound(rulePath(i)...) {
+			doc.At(rulePath(i)...).Hint("add prefix, or resources").Problemf("rule %q selects nothing", p.ruleName(i))
+		}
+	case r.ofObjects() && r.Prefix != "":
+		doc.At(rulePath(i, "prefix")...).Hint("make two rules of it").
+			Problemf("rule %q has a prefix and resources", p.ruleName(i))
+	case r.ofObjects():
+		p.validateObjects(doc, i)
+	case !hasPrefix:
+		doc.At(rulePath(i, "resources")...).Hint("name a resource").Problemf("rule %q selects nothing", p.ruleName(i))
+	default:
+		p.validatePrefix(doc, i, c)
+	}
+}
+
+func (p Policy) validatePrefix(doc *strictyaml.Document, i int, c Cluster) {
+	r := p.Spec.Rules[i]
+	for _, f := range r.objectFields() {
+		doc.At(rulePath(i, f)...).Hint("use resources instead of prefix").
+			Problemf("%s is for rules with resources, and rule %q has a prefix", f, p.ruleName(i))
+	}
 	if !soundPrefixes(doc, i) {
 		return
 	}
@@ -74,7 +105,8 @@ func (p Policy) validateRule(doc *strictyaml.Document, i int) {
 				Problemf("%q is not inside the prefix %q of rule %q", e, r.Prefix, p.ruleName(i))
 		}
 	}
-	switch {
+	root := object.Root(c.Prefix)
+	switch secrets := root + "secrets/"; {
 	case strings.HasPrefix(r.Prefix, OwnPrefix):
 		doc.At(rulePath(i, "prefix")...).Hint("choose another prefix").
 			Problemf("%s is syncer's own and never crosses", OwnPrefix)
@@ -84,7 +116,26 @@ func (p Policy) validateRule(doc *strictyaml.Document, i int) {
 	case doc.Sound(rulePath(i)...) && len(r.ranges("", i, nil)) == 0:
 		doc.At(rulePath(i)...).Hint("remove the rule or an exclude").
 			Problemf("rule %q selects nothing: its excludes cover all of it", p.ruleName(i))
+	case !r.AllowSecrets && strings.HasPrefix(r.Prefix, root) && (strings.HasPrefix(r.Prefix, secrets) || strings.HasPrefix(secrets, r.Prefix)):
+		doc.At(rulePath(i, "prefix")...).Hint("exclude %s, or add allowSecrets: true if edges shall have them", secrets).
+			Problemf("prefix %q holds the secrets of the cluster, and secrets cross only with consent", r.Prefix)
 	}
+}
+
+// objectFields are the fields of the rule that only mean something for objects.
+func (r Rule) objectFields() []string {
+	var out []string
+	for name, set := range map[string]bool{
+		"namespaces": r.Namespaces != nil, "exceptNamespaces": r.ExceptNamespaces != nil,
+		"names": r.Names != nil, "exceptNames": r.ExceptNames != nil,
+		"labels": r.Labels != "", "where": r.Where != "", "transform": r.Transform != nil,
+	} {
+		if set {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // soundPrefixes reports whether both prefixes of a rule are what was written.
@@ -104,18 +155,17 @@ func validateDeletes(doc *strictyaml.Document, percent, least *int, path ...any)
 }
 
 // validateTogether refuses rules that contradict each other.
-func (p Policy) validateTogether(doc *strictyaml.Document) {
-	ranges := p.ranges()
+func (p Policy) validateTogether(doc *strictyaml.Document, c Cluster) {
+	ranges := p.ranges(c)
 	for second := range p.Spec.Rules {
-		unreachable := false
 		for first := range second {
 			p.validateNames(doc, first, second)
-			unreachable = unreachable || p.validateReachable(doc, first, second)
 		}
-		for first := range second {
-			if !unreachable {
-				p.validateOneToOne(doc, first, second, ranges)
-			}
+		if !p.validateReachable(doc, second, c) {
+			continue
+		}
+		for first := range second + 1 {
+			p.validateOneToOne(doc, first, second, ranges)
 		}
 	}
 }
@@ -127,34 +177,100 @@ func (p Policy) validateNames(doc *strictyaml.Document, first, second int) {
 	}
 }
 
-// validateReachable reports whether the second rule can never decide, because
-// the first one takes all of its keys.
-func (p Policy) validateReachable(doc *strictyaml.Document, first, second int) bool {
-	a, b := p.Spec.Rules[first], p.Spec.Rules[second]
-	if !soundPrefixes(doc, first) || !soundPrefixes(doc, second) || !strings.HasPrefix(b.Prefix, a.Prefix) {
-		return false
+// validateReachable reports whether the rule can decide anything, and refuses
+// it when earlier ones decide about all of its keys.
+func (p Policy) validateReachable(doc *strictyaml.Document, rule int, c Cluster) bool {
+	r := p.Spec.Rules[rule]
+	left := p.about(rule, c)
+	if !soundPrefixes(doc, rule) || len(left) == 0 {
+		return true
 	}
-	doc.At(rulePath(second, "prefix")...).Hint("put the rule with the longer prefix first").
-		Problemf("rule %q never decides anything: rule %q takes every key below %q%s first",
-			p.ruleName(second), p.ruleName(first), a.Prefix, lineOf(doc, first, "prefix"))
+	for first := range rule {
+		a := p.Spec.Rules[first]
+		if !soundPrefixes(doc, first) || !a.unconditional() {
+			continue
+		}
+		for _, taken := range p.about(first, c) {
+			left = subtract(left, taken)
+		}
+		if len(left) == 0 {
+			doc.At(rulePath(rule, r.keyField())...).Hint("put the narrower rule first").
+				Problemf("rule %q never decides anything: rule %q%s takes all that it is about first",
+					p.ruleName(rule), p.ruleName(first), lineOf(doc, first, a.keyField()))
+			return false
+		}
+	}
 	return true
 }
 
-// validateOneToOne refuses two source keys for one delivered key.
+// about are the source ranges that a rule is about by itself.
+func (p Policy) about(i int, c Cluster) []change.Range {
+	r := p.Spec.Rules[i]
+	if !r.ofObjects() {
+		return []change.Range{change.PrefixRange([]byte(r.Prefix))}
+	}
+	var out []change.Range
+	for _, piece := range p.objectRanges(i, c, nil) {
+		out = append(out, piece.Source)
+	}
+	return out
+}
+
+// unconditional reports whether the rule decides about every key that it is
+// about.
+func (r Rule) unconditional() bool {
+	if !r.ofObjects() {
+		return true
+	}
+	simple := !slices.ContainsFunc(r.Namespaces, func(n string) bool { return strings.ContainsAny(strings.TrimSuffix(n, "*"), "*?") })
+	return simple && len(r.Names) == 0 && r.Labels == "" && r.Where == ""
+}
+
+// keyField is the field that says which keys the rule is about.
+func (r Rule) keyField() string {
+	if r.ofObjects() {
+		return "resources"
+	}
+	return "prefix"
+}
+
+// validateOneToOne refuses two source keys for one delivered key. A rule is
+// held against itself as well, because it may rename namespaces.
 func (p Policy) validateOneToOne(doc *strictyaml.Document, first, second int, ranges [][]RuleRange) {
 	if !soundPrefixes(doc, first) || !soundPrefixes(doc, second) {
 		return
 	}
-	a, b := p.Spec.Rules[first], p.Spec.Rules[second]
-	for _, x := range ranges[first] {
-		for _, y := range ranges[second] {
-			if x.Delivered.Intersect(y.Delivered).Empty() {
+	for i, x := range ranges[first] {
+		for j, y := range ranges[second] {
+			if first == second && i >= j || x.Delivered.Intersect(y.Delivered).Empty() || x.sameSwap(y) {
 				continue
 			}
-			doc.At(rulePath(second, b.targetField())...).Hint("make what they deliver disjoint, with to or exclude").
-				Problemf("rule %q delivers under %q, where rule %q delivers too, under %q%s: two source keys would have one place",
-					p.ruleName(second), b.target(), p.ruleName(first), a.target(), lineOf(doc, first, a.targetField()))
+			if first == second {
+				p.refuseMove(doc, first)
+			} else {
+				p.refuseJoin(doc, first, second)
+			}
 			return
+		}
+	}
+}
+
+func (p Policy) refuseJoin(doc *strictyaml.Document, first, second int) {
+	a, b := p.Spec.Rules[first], p.Spec.Rules[second]
+	doc.At(rulePath(second, b.targetField())...).Hint("make what they deliver disjoint, with to or exclude").
+		Problemf("rule %q delivers under %q, where rule %q delivers too, under %q%s: two source keys would have one place",
+			p.ruleName(second), b.target(), p.ruleName(first), a.target(), lineOf(doc, first, a.targetField()))
+}
+
+// refuseMove points at the step that renames a namespace to one whose own
+// objects cross as well.
+func (p Policy) refuseMove(doc *strictyaml.Document, rule int) {
+	o := objects{namespaces: globsOf(p.Spec.Rules[rule].Namespaces)}
+	for j, s := range p.Spec.Rules[rule].Transform {
+		if s.Namespace != nil && o.inNamespace(s.Namespace.To) {
+			doc.At(rulePath(rule, "transform", j, "namespace", "to")...).Hint("add it to exceptNamespaces").
+				Problemf("namespace %q is moved to %q, and %q itself is selected: their objects would meet",
+					s.Namespace.From, s.Namespace.To, s.Namespace.To)
 		}
 	}
 }

@@ -32,6 +32,7 @@ var mayImport = map[string][]string{
 	"filter":               {"filter", "replicator/change", "replicator/fault"},
 	"filter/object":        {"filter/object"},
 	"filter/strictyaml":    {"filter/strictyaml", "replicator/fault"},
+	"filter/manifest":      {"filter/manifest", "filter/object", "filter/strictyaml", "replicator/fault"},
 	"filter/transform":     {"filter/transform", "filter/strictyaml"}, // the latter in tests
 	"filter/where":         {"filter/where"},
 	"conflict":             {"conflict", "replicator/change", "replicator/fault"},

@@ -8,11 +8,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/rogpeppe/go-internal/diff"
 
 	"github.com/syncer-io/syncer/filter"
+	"github.com/syncer-io/syncer/filter/manifest"
 	"github.com/syncer-io/syncer/filter/strictyaml"
 	"github.com/syncer-io/syncer/replicator/fault"
 )
@@ -31,7 +33,8 @@ var objectFiles = []string{"object.yaml", "object.json", "value"}
 type policyCase struct {
 	folder string
 	about  caseHead
-	in     storedObject
+	key    []byte
+	value  []byte
 }
 
 // caseHead is case.yaml.
@@ -108,7 +111,7 @@ func readCase(folder string, c filter.Cluster) (policyCase, error) {
 		if name == "value" && out.about.Key == "" {
 			return out, fault.New(fault.Usage, "write key: into "+filepath.Join(folder, caseFile), "nothing says which key holds %s", file)
 		}
-		out.in, err = stored(file, data, out.about.Key, c)
+		out.key, out.value, err = manifest.Stored(file, data, out.about.Key, c.Prefix)
 		return out, err
 	}
 	return out, fault.New(fault.Usage, "add object.yaml", "the case %s holds no object", folder)
@@ -124,8 +127,8 @@ func readYAML(file string, into any) error {
 }
 
 // outcome is what the policy makes of the case, as a file would expect it.
-func outcome(s *filter.Selection, in storedObject) expectation {
-	o := s.Take(in.key, in.value)
+func outcome(s *filter.Selection, key, value []byte) expectation {
+	o := s.Take(key, value)
 	e := expectation{Verdict: verdictOf(o.Verdict), Orphan: o.Orphan, Reason: o.Reason}
 	if o.Rule >= 0 {
 		e.Rule = s.Rules()[o.Rule].Name
@@ -189,7 +192,9 @@ func (want expectation) compare(got expectation) (string, error) {
 	if err := errors.Join(printYAML(&before, want), printYAML(&after, got)); err != nil {
 		return "", err
 	}
-	return string(diff.Diff("expected", before.Bytes(), "got", after.Bytes())), nil
+	lines := string(diff.Diff("expected", before.Bytes(), "got", after.Bytes()))
+	_, lines, _ = strings.Cut(lines, "\n") // without the command that would print the rest
+	return lines, nil
 }
 
 func sameJSON(a, b any) (bool, error) {

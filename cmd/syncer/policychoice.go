@@ -62,13 +62,23 @@ func (o *policyChoice) choose(policies []filter.Policy) (filter.Policy, error) {
 	return filter.Policy{}, fault.New(fault.Usage, try, "%s holds no policy %q", o.file, o.name)
 }
 
-// edge is the edge that variables are filled in for.
+// edgeChoice is the edge that variables are filled in for.
 type edgeChoice struct {
-	Name   string            `yaml:"name" json:"name,omitempty"`
-	Labels map[string]string `yaml:"labels" json:"labels,omitempty"`
+	// Name of the edge.
+	Name string `yaml:"name"`
+	// Labels of its pair.
+	Labels map[string]string `yaml:"labels"`
 }
 
-// fill is the policy as an edge gets it.
-func fill(p filter.Policy, e edgeChoice, c filter.Cluster) (*filter.Selection, error) {
-	return filter.Compile(p, c)
+// fill is the policy as an edge gets it. A policy that is the same for every
+// edge needs none.
+func (e edgeChoice) fill(p filter.Policy, c filter.Cluster) (*filter.Selection, error) {
+	if e.Name == "" && p.PerEdge() {
+		return nil, fault.New(fault.Usage, "name an edge", "policy %q has parts that depend on the edge", p.Metadata.Name)
+	}
+	filled, err := p.Fill(filter.Edge{Name: e.Name, Labels: e.Labels})
+	if err != nil {
+		return nil, err
+	}
+	return filter.Compile(filled, c)
 }

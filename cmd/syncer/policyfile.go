@@ -51,8 +51,13 @@ func parsePolicies(r *strictyaml.Report, cmd *cobra.Command, file string, c filt
 	if err != nil {
 		return nil, err
 	}
+	return filter.Parse(r, inputName(file), data, c), nil
+}
+
+// inputName is how messages call a file.
+func inputName(file string) string {
 	if file == "-" {
-		file = "standard input"
+		return "standard input"
 	}
-	return filter.Parse(r, file, data, c), nil
+	return file
 }

@@ -107,11 +107,11 @@ func (o *policyTestOptions) run(cmd *cobra.Command, dir string) error {
 // judge runs one case.
 func (o *policyTestOptions) judge(p filter.Policy, c filter.Cluster, one policyCase) (policyCaseView, error) {
 	v := policyCaseView{Name: filepath.Base(one.folder)}
-	s, err := fill(p, one.about.Edge, c)
+	s, err := one.about.Edge.fill(p, c)
 	if err != nil {
 		return v, fmt.Errorf("the case %s: %w", one.folder, err)
 	}
-	got := outcome(s, one.in)
+	got := outcome(s, one.key, one.value)
 	file := filepath.Join(one.folder, expectedFile)
 	var want expectation
 	switch err := readYAML(file, &want); {

@@ -49,6 +49,8 @@ type validPolicyView struct {
 	File  string `json:"file"`
 	Name  string `json:"name"`
 	Rules int    `json:"rules"`
+	// PerEdge: it differs from edge to edge.
+	PerEdge bool `json:"perEdge"`
 }
 
 type problemView struct {
@@ -73,7 +75,7 @@ func (o *policyValidateOptions) run(cmd *cobra.Command, files []string) error {
 			return err
 		}
 		for _, p := range policies {
-			v.Policies = append(v.Policies, validPolicyView{File: file, Name: p.Metadata.Name, Rules: len(p.Spec.Rules)})
+			v.Policies = append(v.Policies, validPolicyView{File: inputName(file), Name: p.Metadata.Name, Rules: len(p.Spec.Rules), PerEdge: p.PerEdge()})
 		}
 		all = append(all, policies...)
 	}
@@ -99,8 +101,8 @@ func (o *policyValidateOptions) tell(cmd *cobra.Command, v validationView, bad e
 	if bad != nil {
 		return fault.New(fault.Usage, "correct the policies", "%s", status.Count(uint64(len(v.Problems)), "mistake", "mistakes"))
 	}
-	if o.out.forPeople() {
-		fmt.Fprintf(cmd.ErrOrStderr(), "Next: syncer policy explain -f %s KEY\n", v.Policies[0].File)
+	if first := v.Policies[0].File; o.out.forPeople() && first != inputName("-") {
+		fmt.Fprintf(cmd.ErrOrStderr(), "Next: syncer policy explain -f %s KEY\n", first)
 	}
 	return nil
 }
@@ -115,7 +117,11 @@ func (v validationView) names() []string {
 
 func (v validationView) draw(p *page) {
 	for _, policy := range v.Policies {
-		p.line("%s: policy %s is sound: %s", policy.File, policy.Name, status.Count(uint64(policy.Rules), "rule", "rules"))
+		line := fmt.Sprintf("%s: policy %s is sound: %s", policy.File, policy.Name, status.Count(uint64(policy.Rules), "rule", "rules"))
+		if policy.PerEdge {
+			line += ", filled in for each edge"
+		}
+		p.line("%s", line)
 	}
 }
 

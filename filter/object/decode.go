@@ -87,7 +87,7 @@ func (s stored) typeMeta() (apiVersion, kind string, err error) {
 // check compares what a value calls itself with the resource of its key.
 func (r Resource) check(apiVersion, kind string) (schema.GroupVersionKind, error) {
 	gv, err := schema.ParseGroupVersion(apiVersion)
-	if err != nil || gv.Group != r.Group || kind != r.Kind {
+	if err != nil || gv.Version == "" || gv.Group != r.Group || kind != r.Kind {
 		return schema.GroupVersionKind{}, refuse(tryRewrite, "the key is one of %s, and the value is a %q of %q", r.Word, kind, apiVersion)
 	}
 	gvk := gv.WithKind(kind)

@@ -25,6 +25,7 @@ type member struct {
 	name string // in JSON; "" when its fields are those of the message around it
 	of   *shape // of a message, or of each message of a list or map; or nil
 	dict bool   // a map: its entries are messages with a key and a value
+	none any    // what null means in a map of lists ([]any{}) or of bytes ("")
 	// An empty value of a plain field cannot be told from an absent one in Go.
 	plain bool
 	// A message that its type calls optional, and that Go writes nevertheless.
@@ -86,6 +87,11 @@ func memberOf(t reflect.Type, all map[reflect.Type]*shape) *member {
 			m.plain = false
 		case reflect.Map:
 			m.plain, m.dict = false, true
+			if e := t.Elem(); e == reflect.TypeFor[[]byte]() {
+				m.none = ""
+			} else if e.Kind() == reflect.Slice {
+				m.none = []any{}
+			}
 		default:
 			return m
 		}
@@ -152,6 +158,7 @@ func (m *member) tidy(value any) (nothing bool) {
 		switch {
 		case m.dict:
 			m.each(maps.Values(v))
+			m.fill(v)
 			return len(v) == 0
 		case m.of != nil:
 			m.of.tidy(v)
@@ -159,6 +166,18 @@ func (m *member) tidy(value any) (nothing bool) {
 		}
 	}
 	return false
+}
+
+// fill says what protobuf says, which has no null.
+func (m *member) fill(dict map[string]any) {
+	if m.none == nil {
+		return
+	}
+	for key, value := range dict {
+		if value == nil {
+			dict[key] = m.none
+		}
+	}
 }
 
 func (m *member) each(elements func(yield func(any) bool)) {

@@ -17,14 +17,25 @@ type node map[string]any
 // constraints are what the types of the fields do not say, by package, type
 // and field.
 var constraints = map[string]node{
-	"filter.Policy.APIVersion":         {"const": filter.APIVersion},
-	"filter.Policy.Kind":               {"const": filter.KindPolicy},
-	"filter.Metadata.Name":             {"pattern": filter.NamePattern},
-	"filter.Spec.Rules":                {"minItems": 1},
+	"filter.Policy.APIVersion": {"const": filter.APIVersion},
+	"filter.Policy.Kind":       {"const": filter.KindPolicy},
+	"filter.Metadata.Name":     {"pattern": filter.NamePattern},
+	"filter.Spec.Rules":        {"minItems": 1},
+	"filter.Rule": {"oneOf": []node{
+		{"required": []string{"prefix"}},
+		{"required": []string{"resources"}},
+	}},
+	"filter.Rule.Resources":            {"minItems": 1},
+	"filter.Rule.Transform":            {"minItems": 1},
 	"filter.Rule.MaxDeletePercent":     {"minimum": 0, "maximum": 100},
 	"filter.Rule.MinDeletes":           {"minimum": 1},
 	"filter.Defaults.MaxDeletePercent": {"minimum": 0, "maximum": 100},
 	"filter.Defaults.MinDeletes":       {"minimum": 1},
+	"transform.Step":                   {"minProperties": 1, "maxProperties": 1},
+	"transform.Step.DropFields":        {"minItems": 1},
+	"transform.Step.SetFields":         {"minProperties": 1},
+	"transform.Step.Patch":             {"minItems": 1},
+	"transform.Edit":                   {"minProperties": 1},
 }
 
 // generator makes the schema of a struct as package strictyaml reads it.

@@ -34,6 +34,16 @@ func (d *Document) For(r *Report) *Document {
 // File is the name of the file that holds the document.
 func (d *Document) File() string { return d.file }
 
+// Has reports whether the document has something at a path. A document without
+// text has everything.
+func (d *Document) Has(path ...any) bool {
+	if d.root == nil {
+		return true
+	}
+	_, _, whole := d.find(path)
+	return whole
+}
+
 // Text is the scalar at a path, and whether there is one.
 func (d *Document) Text(path ...any) (string, bool) {
 	n, _, whole := d.find(path)

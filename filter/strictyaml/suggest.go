@@ -8,7 +8,7 @@ import (
 // suggest is a hint for a word that is not among the known ones, and the known
 // word it guesses, or "" when none is near.
 func suggest(word string, known []string) (hint, guess string) {
-	if guess = nearest(word, known); guess != "" {
+	if guess = Nearest(word, known); guess != "" {
 		return fmt.Sprintf("did you mean %q?", guess), guess
 	}
 	return "use " + oneOf(known), ""
@@ -23,9 +23,9 @@ func oneOf(words []string) string {
 	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
-// nearest is the known word with the fewest typing mistakes, when there are
+// Nearest is the known word with the fewest typing mistakes, when there are
 // few enough of them to be mistakes, or the one that word is the start of.
-func nearest(word string, known []string) string {
+func Nearest(word string, known []string) string {
 	best, bestDistance := "", len(word)/3+2
 	for _, k := range known {
 		if len(word) >= 4 && strings.HasPrefix(strings.ToLower(k), strings.ToLower(word)) {

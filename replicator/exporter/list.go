@@ -130,7 +130,7 @@ func (c *channel) learn(items []source.Item) error {
 			continue
 		}
 		e := source.Event{Op: change.Put, Key: bytes.Clone(it.Key), Value: it.Value, ModRevision: it.ModRevision}
-		if _, err := c.settle(e); err != nil {
+		if err := c.settleAnew(e); err != nil {
 			return err
 		}
 	}

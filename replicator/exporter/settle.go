@@ -36,18 +36,21 @@ func (c *channel) there(sourceKey []byte) (revision int64, ok bool) {
 	return c.index.beside(sourceKey)
 }
 
-// settle brings one event into the index and gives what an edge has to see of
-// it: a put of what the key holds already is nothing, nor is the delete of a
+// settle decides about one event, brings it into the index, and gives what an
+// edge has to see of it: a put of what the key holds already is nothing, nor is the delete of a
 // key that the channel does not hold.
 //
 // What is not selected any more is deleted at edges, or released by the rule's
 // leave. What cannot be read is released too: nobody knows what it is now, so
 // edges keep what they have until somebody does.
 func (c *channel) settle(e source.Event) ([]change.Change, error) {
-	out := filter.Outcome{Rule: -1}
-	if e.Op == change.Put {
-		out = c.selection.Take(e.Key, e.Value)
+	if e.Op == change.Delete {
+		return c.settleAs(e, filter.Outcome{Rule: -1})
 	}
+	return c.settleAs(e, c.selection.Take(e.Key, e.Value))
+}
+
+func (c *channel) settleAs(e source.Event, out filter.Outcome) ([]change.Change, error) {
 	if err := c.settleBeside(e, out); err != nil {
 		return nil, err
 	}
@@ -56,7 +59,7 @@ func (c *channel) settle(e source.Event) ([]change.Change, error) {
 		if out.Verdict == filter.Selected && bytes.Equal(key, out.Key) {
 			continue
 		}
-		left, err := c.leave(key, e.ModRevision, out.Orphan || out.Verdict == filter.Refused)
+		left, err := c.leave(key, e.ModRevision, released(out))
 		if err != nil {
 			return nil, err
 		}
@@ -67,6 +70,25 @@ func (c *channel) settle(e source.Event) ([]change.Change, error) {
 	}
 	put, err := c.put(out.Key, out.Value, e.ModRevision)
 	return append(changes, put...), err
+}
+
+// released reports whether edges keep what they hold of a key that does not
+// cross.
+func released(out filter.Outcome) bool { return out.Orphan || out.Verdict == filter.Refused }
+
+// settleAnew takes a listed item into an index that knows nothing of what edges
+// hold. They may hold each key that is released, and would delete it.
+func (c *channel) settleAnew(e source.Event) error {
+	out := c.selection.Take(e.Key, e.Value)
+	if _, err := c.settleAs(e, out); err != nil || !released(out) {
+		return err
+	}
+	for _, key := range c.selection.Places(e.Key) {
+		if _, err := c.put(key, change.Released, e.ModRevision); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *channel) settleBeside(e source.Event, out filter.Outcome) error {

@@ -1,4 +1,7 @@
-package main
+// Package manifest makes of objects as people write them what the etcd of a
+// cluster holds, for commands and tests that ask a policy about an object that
+// is not stored anywhere.
+package manifest
 
 import (
 	"bytes"
@@ -8,59 +11,52 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/syncer-io/syncer/filter"
 	"github.com/syncer-io/syncer/filter/object"
 	"github.com/syncer-io/syncer/filter/strictyaml"
 	"github.com/syncer-io/syncer/replicator/fault"
 )
 
-// storedObject is a key of the source and what it holds.
-type storedObject struct {
-	key, value []byte
-}
-
-// stored reads what a file holds as the source's etcd would hold it: a manifest
-// becomes a stored object, everything else is the value as it is. The name is
-// RESOURCE/NAMESPACE/NAME, RESOURCE/NAME, a key, or "" for a manifest of a
-// built-in kind.
-func stored(file string, data []byte, name string, c filter.Cluster) (storedObject, error) {
-	if !isManifest(name, data, c) {
-		key, err := storageKey(name, c)
-		return storedObject{key: key, value: data}, err
+// Stored is the key and value of an object as the etcd of a cluster with
+// --etcd-prefix holds them. A manifest in YAML or JSON becomes a stored object;
+// all other data is a value as it is. The name is RESOURCE/NAMESPACE/NAME,
+// RESOURCE/NAME, or a key; for a manifest of a built-in kind it may be "".
+// Errors have the class fault.Usage.
+func Stored(file string, data []byte, name, etcdPrefix string) (key, value []byte, err error) {
+	if !isManifest(name, data, etcdPrefix) {
+		key, err = Key(name, etcdPrefix)
+		return key, data, err
 	}
-	m, err := readManifest(file, data)
+	m, err := read(file, data)
 	if err != nil {
-		return storedObject{}, err
+		return nil, nil, err
 	}
 	if name == "" {
-		name, err = m.name()
-		if err != nil {
-			return storedObject{}, err
+		if name, err = m.name(); err != nil {
+			return nil, nil, err
 		}
 	}
-	key, err := storageKey(name, c)
-	if err != nil {
-		return storedObject{}, err
+	if key, err = Key(name, etcdPrefix); err != nil {
+		return nil, nil, err
 	}
-	value, err := json.Marshal(m.fields)
-	if err != nil {
-		return storedObject{}, fmt.Errorf("writing %s as JSON: %w", file, err)
+	if value, err = json.Marshal(m.fields); err != nil {
+		return nil, nil, fmt.Errorf("writing %s as JSON: %w", file, err)
 	}
-	return storedObject{key: key, value: value}, nil
+	return key, value, nil
 }
 
 // isManifest tells a manifest from a stored value: it is text, and its key is
 // one of Kubernetes.
-func isManifest(name string, data []byte, c filter.Cluster) bool {
+func isManifest(name string, data []byte, etcdPrefix string) bool {
 	if !utf8.Valid(data) || bytes.HasPrefix(data, []byte("k8s")) {
 		return false
 	}
-	return !strings.HasPrefix(name, "/") || strings.HasPrefix(name, object.Root(c.Prefix))
+	return !strings.HasPrefix(name, "/") || strings.HasPrefix(name, object.Root(etcdPrefix))
 }
 
-// storageKey is the key that a name stands for. What starts with the word of a
-// resource is an object, everything else is a key.
-func storageKey(name string, c filter.Cluster) ([]byte, error) {
+// Key is the key that a name stands for. What starts with the word of a
+// resource is an object, everything else is a key. The error has the class
+// fault.Usage.
+func Key(name, etcdPrefix string) ([]byte, error) {
 	parts := strings.Split(name, "/")
 	r, known := object.Lookup(parts[0])
 	if !known {
@@ -80,7 +76,7 @@ func storageKey(name string, c filter.Cluster) ([]byte, error) {
 	case len(parts) == 3:
 		k.Namespace, k.Namespaced = parts[1], true
 	}
-	return k.StorageKey(c.Prefix), nil
+	return k.StorageKey(etcdPrefix), nil
 }
 
 // manifest is an object as people write it.
@@ -89,7 +85,7 @@ type manifest struct {
 	fields map[string]any
 }
 
-func readManifest(file string, data []byte) (manifest, error) {
+func read(file string, data []byte) (manifest, error) {
 	var r strictyaml.Report
 	docs := strictyaml.Parse(&r, file, data)
 	if len(docs) > 1 {

@@ -1,0 +1,55 @@
+package filter
+
+import (
+	"slices"
+	"strings"
+)
+
+// glob is a pattern in which * stands for any characters and ? for one.
+type glob string
+
+// matches compares bytes: names of objects are ASCII.
+func (g glob) matches(s string) bool {
+	p := string(g)
+	star, mark, i := -1, 0, 0 // the last * and where it began to match
+	for j := 0; j < len(s); {
+		switch {
+		case i < len(p) && p[i] == '*':
+			star, mark = i, j
+			i++
+		case i < len(p) && (p[i] == '?' || p[i] == s[j]):
+			i, j = i+1, j+1
+		case star >= 0:
+			mark++
+			i, j = star+1, mark
+		default:
+			return false
+		}
+	}
+	return strings.Trim(p[i:], "*") == ""
+}
+
+// literal is what every match starts with, and whether that is all of it.
+func (g glob) literal() (start string, whole bool) {
+	if i := strings.IndexAny(string(g), "*?"); i >= 0 {
+		return string(g[:i]), false
+	}
+	return string(g), true
+}
+
+type globs []glob
+
+func globsOf(patterns []string) globs {
+	out := make(globs, len(patterns))
+	for i, p := range patterns {
+		out[i] = glob(p)
+	}
+	return out
+}
+
+func (gs globs) matches(s string) bool {
+	return slices.ContainsFunc(gs, func(g glob) bool { return g.matches(s) })
+}
+
+// names reports whether one of the patterns is exactly s.
+func (gs globs) names(s string) bool { return slices.Contains(gs, glob(s)) }

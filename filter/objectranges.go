@@ -1,0 +1,148 @@
+package filter
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/syncer-io/syncer/filter/object"
+	"github.com/syncer-io/syncer/replicator/change"
+)
+
+// objectRanges are the pieces of a rule about objects. Keys of one resource
+// follow each other by namespace and name, and are delivered in that order
+// below another prefix; a namespace that is renamed is a piece of its own.
+func (p Policy) objectRanges(i int, c Cluster, taken []change.Range) []RuleRange {
+	r := p.Spec.Rules[i]
+	names, except := globsOf(r.Namespaces), p.exceptNamespaces(i)
+	var out []RuleRange
+	for _, res := range r.resources() {
+		at := place{
+			rule: p.ruleName(i), place: i, resource: res, moves: r.moves(),
+			from: object.Root(c.Prefix) + res.StoragePrefix + "/",
+			to:   r.target() + res.Word + "/",
+		}
+		for _, piece := range at.pieces(names) {
+			left := []change.Range{piece.Source}
+			for _, cut := range slices.Concat(taken, at.cuts(names, except)) {
+				left = subtract(left, cut)
+			}
+			for _, source := range left {
+				out = append(out, piece.onto(source))
+			}
+		}
+	}
+	return out
+}
+
+// place is where the objects of one resource lie, on both sides.
+type place struct {
+	rule     string
+	place    int
+	resource object.Resource
+	from, to string
+	moves    map[string]string
+}
+
+// ofNamespaces reports whether the objects are namespaces themselves, so that
+// their names are those of namespaces.
+func (p place) ofNamespaces() bool { return p.resource.Word == "namespaces" }
+
+// namespace is the range of the objects of one namespace, or of those whose
+// namespace starts like that.
+func (p place) namespace(start string, whole bool) change.Range {
+	switch {
+	case !whole:
+		return change.PrefixRange([]byte(p.from + start))
+	case p.ofNamespaces():
+		return change.Range{Lo: []byte(p.from + start), Hi: []byte(p.from + start + "\x00")}
+	default:
+		return change.PrefixRange([]byte(p.from + start + "/"))
+	}
+}
+
+// pieces are the ranges that the rule is about, before anything is cut out.
+func (p place) pieces(namespaces globs) []RuleRange {
+	var out []RuleRange
+	for _, r := range p.covered(namespaces) {
+		out = append(out, p.piece(r, p.from, p.to))
+	}
+	for _, from := range slices.Sorted(maps.Keys(p.moves)) {
+		if !p.inNamespaces() {
+			continue
+		}
+		end := "/"
+		if p.ofNamespaces() {
+			end = ""
+		}
+		out = append(out, p.piece(p.namespace(from, true), p.from+from+end, p.to+p.moves[from]+end))
+	}
+	return out
+}
+
+// inNamespaces reports whether namespaces have a meaning for the resource.
+func (p place) inNamespaces() bool {
+	return p.resource.Namespaced || p.resource.Custom || p.ofNamespaces()
+}
+
+// covered are the source ranges of the namespaces, less those that are
+// renamed.
+func (p place) covered(namespaces globs) []change.Range {
+	var ranges []change.Range
+	for _, g := range namespaces {
+		start, whole := g.literal()
+		ranges = append(ranges, p.namespace(start, whole))
+	}
+	if len(namespaces) == 0 {
+		ranges = []change.Range{change.PrefixRange([]byte(p.from))}
+	}
+	for from := range p.moves {
+		if p.inNamespaces() {
+			ranges = subtract(ranges, p.namespace(from, true))
+		}
+	}
+	return disjoint(ranges)
+}
+
+// cuts are the namespaces of the control plane that are not named, and those
+// that stay behind so that another one can take their name.
+func (p place) cuts(namespaces, except globs) []change.Range {
+	if !p.inNamespaces() {
+		return nil
+	}
+	var out []change.Range
+	for _, n := range systemNamespaces {
+		if !namespaces.names(n) {
+			out = append(out, p.namespace(n, true))
+		}
+	}
+	for _, to := range p.moves {
+		if _, moved := p.moves[to]; !moved && except.matches(to) {
+			out = append(out, p.namespace(to, true))
+		}
+	}
+	return out
+}
+
+func (p place) piece(source change.Range, from, to string) RuleRange {
+	r := RuleRange{Rule: p.rule, Place: p.place, SourcePrefix: []byte(from), TargetPrefix: []byte(to), storage: p.from}
+	return r.onto(source)
+}
+
+// onto is the part of r whose source is the range, which lies in it.
+func (r RuleRange) onto(source change.Range) RuleRange {
+	r.Source, r.Delivered = source, swapRange(source, r.SourcePrefix, r.TargetPrefix)
+	return r
+}
+
+// disjoint are ranges of the same keys that do not overlap.
+func disjoint(ranges []change.Range) []change.Range {
+	var out []change.Range
+	for _, r := range ranges {
+		left := []change.Range{r}
+		for _, o := range out {
+			left = subtract(left, o)
+		}
+		out = append(out, left...)
+	}
+	return out
+}
