@@ -70,7 +70,10 @@ func (t *term) keep(p *policies, r roster) error {
 		return fmt.Errorf("encode the channels: %w", err)
 	}
 	path := filepath.Join(t.cfg.DataDir, linesFile)
-	if err := replaceFile(path, raw); err != nil {
+	if err = writeBeside(path, raw); err == nil {
+		err = putInPlace(path)
+	}
+	if err != nil {
 		return fault.New(fault.General, "check that the data directory is writable and has space", "write %s: %w", path, err)
 	}
 	t.Exporter.mu.Lock()
@@ -157,4 +160,26 @@ func (e *Exporter) forget(channel string) error {
 	}
 	delete(e.spools, channel)
 	return s.close()
+}
+
+// writeBeside writes a file, durably, beside the one that it will replace.
+func writeBeside(path string, data []byte) error {
+	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// putInPlace gives it the other one's name, durably.
+func putInPlace(path string) error {
+	if err := os.Rename(path+".new", path); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }

@@ -189,30 +189,13 @@ func writeCopy(dir string, p jetstream.Policies) error {
 		return err
 	}
 	path := filepath.Join(dir, copyFile)
-	if err := replaceFile(path, data); err != nil {
+	if err = writeBeside(path, data); err == nil {
+		failpoint.Hit(failpoint.PolicyCopyBefore)
+		err = putInPlace(path)
+	}
+	if err != nil {
 		return fault.New(fault.General, "check that the data directory is writable and has space", "write the copy of the applied policies, %s: %w", path, err)
 	}
 	failpoint.Hit(failpoint.PolicyCopyAfter)
 	return nil
-}
-
-// replaceFile writes a file whole or not at all, and durably.
-func replaceFile(path string, data []byte) error {
-	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	failpoint.Hit(failpoint.PolicyCopyBefore)
-	if err := os.Rename(path+".new", path); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }

@@ -7,8 +7,10 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/syncer-io/syncer/filter"
+	"github.com/syncer-io/syncer/filter/strictyaml"
 	"github.com/syncer-io/syncer/replicator/fault"
 	"github.com/syncer-io/syncer/replicator/jetstream"
 	"github.com/syncer-io/syncer/replicator/status"
@@ -124,11 +126,12 @@ func (r roster) join(p *policies, policy filter.Policy, e Edge) (string, error) 
 	if policy.PerEdge() {
 		l.edge = e.Edge
 		if policy, err = policy.Fill(e.Edge); err != nil {
-			return "", fmt.Errorf("policy %s for edge %s: %w", name, e.Name, err)
+			return "", fault.New(fault.Usage, "pair the edge with what the policy needs: syncer pair create "+e.Name+" --policy "+name+" --label NAME=VALUE --replace",
+				"policy %s cannot be filled in for edge %s: %s", name, e.Name, briefly(err))
 		}
 	}
 	if l.selection, err = filter.Compile(policy, p.cluster); err != nil {
-		return "", fmt.Errorf("policy %s for edge %s: %w", name, e.Name, err)
+		return "", fault.New(fault.Usage, "", "policy %s for edge %s: %s", name, e.Name, briefly(err))
 	}
 	if l.name, err = r.nameOf(l); err != nil {
 		return "", err
@@ -156,6 +159,19 @@ func (r roster) nameOf(l line) (string, error) {
 		}
 	}
 	return "", fault.New(fault.Usage, "rename the policy", "the channel of policy %s would have the name of another one", l.policy)
+}
+
+// briefly is an error without the lines of the file that it is about.
+func briefly(err error) string {
+	var problems *strictyaml.Errors
+	if !errors.As(err, &problems) {
+		return err.Error()
+	}
+	var texts []string
+	for _, p := range problems.Problems {
+		texts = append(texts, fmt.Sprintf("%s (%s:%d)", p.Message, p.File, p.Line))
+	}
+	return strings.Join(texts, "; ")
 }
 
 // refusals are edges without a channel, for the report.
