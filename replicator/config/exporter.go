@@ -92,7 +92,7 @@ type Stream struct {
 // Spool is the exporter's write-ahead log of what happens at the source while
 // the hub is away. What does not fit is compared instead when the hub is back.
 type Spool struct {
-	// MaxBytes is the most that it keeps of one policy, in bytes, at least
+	// MaxBytes is the most that it keeps of one channel, in bytes, at least
 	// 1MiB. Default 256MiB.
 	MaxBytes strictyaml.Bytes `yaml:"maxBytes"`
 }
