@@ -253,3 +253,41 @@ func (s *site) changesStore(h, other *ship) {
 	s.holdsItsSlice(h)
 	s.holdsItsSlice(other)
 }
+
+// What channels left that nobody is paired with any more is removed when an
+// exporter begins its work.
+func TestFilesOfOldChannelsGo(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, withPolicy(perEdge))
+	for _, name := range []string{"stays", "goes"} {
+		s.stock(name, 3)
+		s.launch(name, name)
+	}
+	stop := s.startExporter()
+	s.exporterReport("runs both channels", func(e status.Exporter) bool { return len(e.Channels) == 2 && e.Channels[1].Keys == 3 })
+	if files := s.channelFiles(); len(files) != 4 {
+		t.Errorf("the files are %v", files)
+	}
+	if _, err := s.hub.Pairs().Remove(t.Context(), "goes"); err != nil {
+		t.Fatal(err)
+	}
+	x := s.exporterReport("runs one", func(e status.Exporter) bool { return len(e.Channels) == 1 })
+	stop()
+	s.startExporter()
+	s.until("the files are gone", func() bool { return len(s.channelFiles()) == 2 })
+	for _, file := range s.channelFiles() {
+		if !strings.Contains(file, x.Channels[0].Name) {
+			t.Errorf("%s is left", file)
+		}
+	}
+}
+
+// channelFiles are the indexes and spools of the exporter.
+func (s *site) channelFiles() []string {
+	s.t.Helper()
+	files, err := filepath.Glob(filepath.Join(s.cloud.DataDir, "*-flags*.db"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return files
+}

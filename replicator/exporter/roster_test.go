@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -126,5 +128,34 @@ func TestChannelsAreBounded(t *testing.T) {
 	last := r.places[edges[MaxChannels].Name]
 	if len(r.lines) != MaxChannels || fault.ExitCode(last.refusal) != int(fault.Refused) || !strings.Contains(last.refusal.Error(), "e1000") {
 		t.Errorf("%d channels, the last edge: %v", len(r.lines), last.refusal)
+	}
+}
+
+// A process that starts without its hub knows the channels of the one before,
+// and the policies that were applied to it.
+func TestChannelsAreRecalled(t *testing.T) {
+	dir, quiet := t.TempDir(), slog.New(slog.DiscardHandler)
+	cfg := Config{DataDir: dir, Cluster: filter.DefaultCluster, Policies: policiesOf(t, everybody).all}
+	applied := jetstream.Policies{Generation: 3, Items: []jetstream.AppliedPolicy{{Name: "store", File: "store.yaml", Text: ownStore}}}
+	if err := writeCopy(dir, applied); err != nil {
+		t.Fatal(err)
+	}
+	before := &term{Exporter: &Exporter{cfg: cfg, logger: quiet}}
+	p := gather(cfg.Policies, applied, cfg.Cluster)
+	r := enlist(p, []Edge{edgeWith("a", "store", "store", "x"), edgeWith("b", "store", "store", "x"), edgeWith("c", "store", "store", "y")}, roster{}, quiet)
+	if err := before.keep(p, r); err != nil {
+		t.Fatal(err)
+	}
+	k := recall(cfg, quiet)
+	if got, want := slices.Sorted(maps.Keys(k.lines)), slices.Sorted(maps.Keys(r.lines)); !slices.Equal(got, want) || k.policies.applied.Generation != 3 {
+		t.Errorf("it recalls %v of generation %d, want %v", got, k.policies.applied.Generation, want)
+	}
+	for _, file := range []string{copyFile, linesFile} {
+		if err := os.WriteFile(filepath.Join(dir, file), []byte("{"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if k := recall(cfg, quiet); !slices.Equal(slices.Sorted(maps.Keys(k.lines)), []string{"flags"}) {
+		t.Errorf("from damaged files it recalls %v", slices.Sorted(maps.Keys(k.lines)))
 	}
 }
