@@ -257,7 +257,7 @@ func (p *pairs) Edges(ctx context.Context) ([]exporter.Edge, error) {
 const pairPause = time.Second
 
 // Follow implements exporter.Pairs.
-func (p *pairs) Follow(ctx context.Context, fn func() error) error {
+func (p *pairs) Follow(ctx context.Context, fn func([]exporter.Edge) error) error {
 	for {
 		err := p.followOnce(ctx, fn)
 		var stop *stopped
@@ -275,7 +275,7 @@ func (p *pairs) Follow(ctx context.Context, fn func() error) error {
 // stopped is an error of who is told of pairs, apart from those of the hub.
 type stopped struct{ error }
 
-func (p *pairs) followOnce(ctx context.Context, fn func() error) error {
+func (p *pairs) followOnce(ctx context.Context, fn func([]exporter.Edge) error) error {
 	registry, err := pairing.OpenReplicated(ctx, p.nc, p.replicas, time.Now)
 	if err != nil {
 		return err
@@ -284,7 +284,10 @@ func (p *pairs) followOnce(ctx context.Context, fn func() error) error {
 	defer stop(nil)
 	loaded := false
 	tell := func() {
-		if err := fn(); err != nil {
+		edges, err := p.Edges(ctx)
+		if err != nil {
+			stop(err)
+		} else if err := fn(edges); err != nil {
 			stop(&stopped{err})
 		}
 	}

@@ -291,3 +291,29 @@ func (s *site) channelFiles() []string {
 	}
 	return files
 }
+
+// An edge is given another channel while no exporter runs, and its old one goes
+// on for others: its consumer at the hub knows nothing of it.
+func TestEdgeChangesChannelWhileTheExporterIsAway(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, withPolicy(perEdge))
+	s.stock("old", 20)
+	s.stock("new", 12)
+	moves, stays := s.launch("moves", "old"), s.launch("stays", "old")
+	stop := s.startExporter()
+	s.sail(moves)
+	s.sail(stays)
+	s.holdsItsSlice(moves)
+	s.holdsItsSlice(stays)
+	stop()
+	moves.store = "new"
+	offer := moves.offer()
+	offer.Replace = true
+	if _, err := s.hub.Pairs().Enroll(t.Context(), offer, s.publicKey(moves.key)); err != nil {
+		t.Fatal(err)
+	}
+	s.startExporter()
+	s.put("/stores/old/later", "not for the one that moved")
+	s.holdsItsSlice(stays)
+	s.holdsItsSlice(moves)
+}

@@ -41,9 +41,10 @@ type Pairs interface {
 	Edge(ctx context.Context, name string) (e Edge, ok bool, err error)
 	// Edges are all that are paired, and those that may still join.
 	Edges(ctx context.Context) ([]Edge, error)
-	// Follow calls fn whenever pairs may have changed, never at once, until ctx
-	// is done or fn fails.
-	Follow(ctx context.Context, fn func() error) error
+	// Follow calls fn with what Edges gives, whenever that may have changed and
+	// never at once, until ctx is done or fn fails. A hub that is away is waited
+	// for.
+	Follow(ctx context.Context, fn func([]Edge) error) error
 	// MayReply reports whether a subject is the edge's own.
 	MayReply(edge, subject string) bool
 }

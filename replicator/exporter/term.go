@@ -98,8 +98,29 @@ func (t *term) begin(ctx context.Context) error {
 	if err := t.muster(ctx, t.policies, edges); err != nil {
 		return err
 	}
+	if err := t.straighten(ctx); err != nil {
+		return err
+	}
 	t.note("active", "")
 	return t.sweep(t.roster)
+}
+
+// straighten has edges attach again that were given another channel while no
+// term of this exporter ran: their consumers go on by themselves.
+func (t *term) straighten(ctx context.Context) error {
+	feeds, err := t.log.Feeds(ctx)
+	if err != nil {
+		return err
+	}
+	for edge, channel := range feeds {
+		if at, paired := t.roster.places[edge]; paired && at.channel != channel {
+			t.logger.Info("an edge is fed from a channel that it does not belong to", "edge", edge, "channel", channel, "want", at.channel)
+			if err := t.log.DropConsumer(ctx, edge); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // muster brings the channels that run to those that policies and pairs ask for.
@@ -206,13 +227,9 @@ func (t *term) channelOf(ctx context.Context, edge string) (*running, *jetstream
 
 // followPairs has the channels follow the pairs until ctx is done.
 func (t *term) followPairs(ctx context.Context) error {
-	return t.pairs.Follow(ctx, func() error {
+	return t.pairs.Follow(ctx, func(edges []Edge) error {
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		edges, err := t.pairs.Edges(ctx)
-		if err != nil {
-			return fmt.Errorf("list the pairs: %w", err)
-		}
 		if t.roster.fits(edges) {
 			return nil
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -229,6 +230,23 @@ func (l *Log) Orders(ctx context.Context, edge string, from, below uint64) ([]Me
 		}
 		out = append(out, m)
 		at = m.Seq + 1
+	}
+	return out, nil
+}
+
+// Feeds are the channels from which the consumers of edges are fed.
+func (l *Log) Feeds(ctx context.Context) (map[string]string, error) {
+	out := map[string]string{}
+	list := l.stream.ListConsumers(ctx)
+	for info := range list.Info() {
+		for _, subject := range append(info.Config.FilterSubjects, info.Config.FilterSubject) {
+			if channel, ok := strings.CutPrefix(subject, LogSubject(l.source, "")); ok {
+				out[info.Name] = channel
+			}
+		}
+	}
+	if err := list.Err(); err != nil {
+		return nil, fmt.Errorf("list the consumers of stream %s: %w", Stream(l.source), err)
 	}
 	return out, nil
 }
