@@ -275,31 +275,48 @@ func (p *pairs) Follow(ctx context.Context, fn func([]exporter.Edge) error) erro
 // stopped is an error of who is told of pairs, apart from those of the hub.
 type stopped struct{ error }
 
+// pairsSettle is how long changes of pairs are gathered before they are told.
+const pairsSettle = 200 * time.Millisecond
+
 func (p *pairs) followOnce(ctx context.Context, fn func([]exporter.Edge) error) error {
 	registry, err := pairing.OpenReplicated(ctx, p.nc, p.replicas, time.Now)
 	if err != nil {
 		return err
 	}
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	loaded := false
-	tell := func() {
+	changed := make(chan struct{}, 1)
+	note := func() {
+		select {
+		case changed <- struct{}{}:
+		default: // it is noted already
+		}
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return registry.Follow(ctx, func(pairing.Entry) { note() }, note) })
+	group.Go(func() error { return p.tell(ctx, changed, fn) })
+	return group.Wait()
+}
+
+// tell gives fn the pairs soon after each change.
+func (p *pairs) tell(ctx context.Context, changed <-chan struct{}, fn func([]exporter.Edge) error) error {
+	for {
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		select {
+		case <-time.After(pairsSettle):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 		edges, err := p.Edges(ctx)
 		if err != nil {
-			stop(err)
-		} else if err := fn(edges); err != nil {
-			stop(&stopped{err})
+			return err
+		}
+		if err := fn(edges); err != nil {
+			return &stopped{err}
 		}
 	}
-	err = registry.Follow(ctx, func(pairing.Entry) {
-		if loaded {
-			tell()
-		}
-	}, func() { loaded = true; tell() })
-	if cause := context.Cause(ctx); cause != nil {
-		return cause
-	}
-	return err
 }
 
 func edgeOf(r pairing.Record) exporter.Edge {

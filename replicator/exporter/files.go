@@ -1,6 +1,7 @@
 package exporter
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -57,7 +58,8 @@ func recall(cfg Config, logger *slog.Logger) known {
 	return k
 }
 
-// keep notes what the term follows from now on, also for the next process.
+// keep notes what the term follows from now on, also for the next process. The
+// caller holds mu.
 func (t *term) keep(p *policies, r roster) error {
 	record := linesRecord{Format: linesFormat}
 	for _, name := range slices.Sorted(maps.Keys(r.lines)) {
@@ -70,12 +72,16 @@ func (t *term) keep(p *policies, r roster) error {
 		return fmt.Errorf("encode the channels: %w", err)
 	}
 	path := filepath.Join(t.cfg.DataDir, linesFile)
-	if err = writeBeside(path, raw); err == nil {
-		err = putInPlace(path)
+	if !bytes.Equal(raw, t.kept) {
+		err = writeBeside(path, raw)
+		if err == nil {
+			err = putInPlace(path)
+		}
 	}
 	if err != nil {
 		return fault.New(fault.General, "check that the data directory is writable and has space", "write %s: %w", path, err)
 	}
+	t.kept = raw
 	t.Exporter.mu.Lock()
 	defer t.Exporter.mu.Unlock()
 	t.last = known{policies: p, lines: r.lines, refusals: r.refusals()}

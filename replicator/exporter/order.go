@@ -46,7 +46,7 @@ func (t *term) order(ctx context.Context, req jetstream.CommandRequest) *jetstre
 	if err := req.Command.Check(); err != nil {
 		return refuse(err.Error(), "run the same version of syncer on both sides")
 	}
-	c, refusal := t.channelOf(ctx, req.Edge)
+	c, refusal := t.channelOf(ctx, req.Edge, "syncer pair list")
 	if refusal != nil {
 		return refusal
 	}

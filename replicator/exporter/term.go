@@ -33,6 +33,7 @@ type term struct {
 	policies *policies
 	at       uint64 // of policies, in the store
 	roster   roster
+	kept     []byte // what linesFile holds
 	running  map[string]*running
 }
 
@@ -201,15 +202,16 @@ func (t *term) retire(ctx context.Context, r *running) error {
 	return t.spool(r.name).close()
 }
 
-// channelOf is the channel of an edge, or what the edge is told instead. A
-// pair that is new, or not what it was, has all channels looked at.
-func (t *term) channelOf(ctx context.Context, edge string) (*running, *jetstream.ReplyError) {
+// channelOf is the channel of an edge, or what who asks is told instead; try is
+// the remedy for a pair that is missing. One that is new, or not what it was,
+// has all channels looked at.
+func (t *term) channelOf(ctx context.Context, edge, try string) (*running, *jetstream.ReplyError) {
 	pair, ok, err := t.pairs.Edge(ctx, edge)
 	if err != nil {
 		return nil, retryLater("look up the pairing of edge "+edge, err)
 	}
 	if !ok {
-		return nil, refuse(fmt.Sprintf("edge %s is not paired with source %s", edge, t.cfg.Name), "create the pair again: syncer pair create "+edge)
+		return nil, refuse(fmt.Sprintf("edge %s is not paired with source %s", edge, t.cfg.Name), try)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -255,7 +257,7 @@ func (t *term) settle(ctx context.Context, pair Edge) (place, error) {
 func (t *term) answer(ctx context.Context, edge string, req jetstream.Request) jetstream.Reply {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	c, refusal := t.channelOf(ctx, edge)
+	c, refusal := t.channelOf(ctx, edge, "create the pair again: syncer pair create "+edge)
 	if refusal != nil {
 		return jetstream.Reply{Error: refusal}
 	}
