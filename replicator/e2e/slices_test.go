@@ -24,17 +24,38 @@ import (
 	"github.com/syncer-io/syncer/replicator/testbed"
 )
 
-// perEdge gives each edge what is below the store of its label.
+// perEdge gives each edge the objects in the namespace of its label, in a
+// namespace that is called the same at all edges.
 const perEdge = `apiVersion: syncer/v1alpha1
 kind: Policy
 metadata: {name: flags}
 spec:
   rules:
     - name: store
-      prefix: /stores/${edge.labels.store}/
-      to: /store/
+      resources: [configmaps]
+      namespaces: ["store-${edge.labels.store}"]
+      transform: [{namespace: {from: "store-${edge.labels.store}", to: here}}]
       maxDeletePercent: 100
 `
+
+// article is an object as the cloud's API server stores it, and as edges get
+// it.
+func article(store, name, value string) (key, stored, delivered string) {
+	key = "/registry/configmaps/store-" + store + "/" + name
+	stored = fmt.Sprintf(`{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":%q,"namespace":"store-%s","uid":"0-%s","creationTimestamp":"2026-01-02T03:04:05Z"},"data":{"value":%q}}`+"\n", name, store, name, value)
+	return key, stored, fmt.Sprintf(`{"apiVersion":"v1","data":{"value":%q},"kind":"ConfigMap","metadata":{"name":%q,"namespace":"here"}}`, value, name)
+}
+
+// sells puts an article into a store.
+func (s *site) sells(store, name, value string) {
+	s.t.Helper()
+	key, stored, delivered := article(store, name, value)
+	s.put(key, stored)
+	if s.shelves[store] == nil {
+		s.shelves[store] = map[string]string{}
+	}
+	s.shelves[store]["/kubernetes/configmaps/here/"+name] = delivered
+}
 
 // ship is one edge of a fleet, with an etcd of its own.
 type ship struct {
@@ -94,10 +115,7 @@ func (s *site) holdsItsSlice(h *ship) {
 	defer cancel()
 	watch := h.etcd.Client().Watch(ctx, "", clientv3.WithPrefix())
 	for {
-		want := map[string]string{}
-		for k, v := range s.content(s.source.Client(), "/stores/"+h.store+"/") {
-			want["/store/"+strings.TrimPrefix(k, "/stores/"+h.store+"/")] = v
-		}
+		want := s.shelves[h.store]
 		have := s.content(h.etcd.Client(), "")
 		maps.DeleteFunc(have, func(k, _ string) bool { return strings.HasPrefix(k, "/syncer/") })
 		if same(want, have) {
@@ -114,7 +132,7 @@ func (s *site) holdsItsSlice(h *ship) {
 func (s *site) stock(store string, keys int) {
 	s.t.Helper()
 	for i := range keys {
-		s.put(fmt.Sprintf("/stores/%s/%03d", store, i), fmt.Sprint(store, " ", i))
+		s.sells(store, fmt.Sprintf("article-%03d", i), fmt.Sprint(store, " ", i))
 	}
 }
 
@@ -148,7 +166,7 @@ func TestFleetOfSlices(t *testing.T) {
 		t.Errorf("the shared channel is %+v", shared)
 	}
 	for _, h := range fleet {
-		s.put("/stores/"+h.store+"/new", "from "+h.name)
+		s.sells(h.store, "new", "from "+h.name)
 	}
 	for _, h := range fleet {
 		s.holdsItsSlice(h)
@@ -207,7 +225,7 @@ func (s *site) readsNothingOf(h, other *ship) {
 	ask("$JS.API.CONSUMER.DURABLE.CREATE."+stream+"."+h.name, fmt.Sprintf(`{"stream_name":%q,"config":{"durable_name":%q,"ack_policy":"all"}}`, stream, h.name))
 	sub, err := nc.SubscribeSync(jetstream.LogSubject("cloud", channel))
 	if err == nil {
-		s.put("/stores/"+other.store+"/secret", "not for others")
+		s.sells(other.store, "secret", "not for others")
 		s.holdsItsSlice(other)
 		if m, err := sub.NextMsg(time.Second); !errors.Is(err, nats.ErrTimeout) && !errors.Is(err, nats.ErrPermissionViolation) {
 			s.t.Errorf("%s hears %v of %s: %v", h.name, m, channel, err)
@@ -249,7 +267,7 @@ func (s *site) changesStore(h, other *ship) {
 		s.t.Fatal(err)
 	}
 	s.holdsItsSlice(h)
-	s.put("/stores/"+h.store+"/later", "for both")
+	s.sells(h.store, "later", "for both")
 	s.holdsItsSlice(h)
 	s.holdsItsSlice(other)
 }
@@ -313,7 +331,7 @@ func TestEdgeChangesChannelWhileTheExporterIsAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.startExporter()
-	s.put("/stores/old/later", "not for the one that moved")
+	s.sells("old", "later", "not for the one that moved")
 	s.holdsItsSlice(stays)
 	s.holdsItsSlice(moves)
 }
