@@ -148,3 +148,37 @@ func TestPlanOverACompactingSource(t *testing.T) {
 		t.Errorf("the plan ended with %v", err)
 	}
 }
+
+func (s *still) object(name, label string) {
+	s.items = append(s.items, source.Item{
+		Key:   []byte("/registry/configmaps/shop/" + name),
+		Value: fmt.Appendf(nil, `{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":%q,"namespace":"shop","labels":{"sync":%q}},"data":{"a":"b"}}`, name, label),
+	})
+}
+
+// Objects enter and leave by what they are, are changed on the way, and are
+// counted when they cannot be read.
+func TestPlanOfObjects(t *testing.T) {
+	src := &still{}
+	src.object("a", "true")
+	src.object("b", "true")
+	src.object("c", "also")
+	src.object("d", "no")
+	src.items = append(src.items, source.Item{Key: []byte("/registry/configmaps/shop/e"), Value: []byte("k8s:enc:aescbc:v1:key1:xxxx")})
+	before := rules("    - {name: shop, resources: [configmaps], namespaces: [shop], labels: sync=true}\n")
+	for after, want := range map[string]string{
+		"labels: 'sync in (true, also)'":                           "held 2 enter 1 change 0 move 0 leave 0 orphan 0 refuse 1",
+		"labels: sync=also":                                        "held 2 enter 1 change 0 move 0 leave 2 orphan 0 refuse 1",
+		"labels: sync=also, onLeave: orphan":                       "held 2 enter 1 change 0 move 0 leave 0 orphan 2 refuse 1",
+		"labels: sync=true, names: [a]":                            "held 2 enter 0 change 0 move 0 leave 1 orphan 0 refuse 0",
+		"labels: sync=true, transform: [{setFields: {data.a: c}}]": "held 2 enter 0 change 2 move 0 leave 0 orphan 0 refuse 1",
+	} {
+		p := weighs(t, src, before, rules("    - {name: shop, resources: [configmaps], namespaces: [shop], "+after+"}\n"), edgeWith("x", "store"))
+		if got := planned(p); !strings.HasPrefix(got, "shop "+want+" ") {
+			t.Errorf("%s\n--- got\n%s\n--- want\nshop %s", after, got, want)
+		}
+		if r := p.Rules[0]; r.Refuse.Count > 0 && (len(r.Reasons) != 1 || !strings.Contains(r.Reasons[0], "encrypted")) {
+			t.Errorf("%s: refused because of %q", after, r.Reasons)
+		}
+	}
+}
