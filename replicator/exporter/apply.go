@@ -168,7 +168,7 @@ func (t *term) followPolicies(ctx context.Context, p *policies) error {
 	if err != nil {
 		return fmt.Errorf("list the pairs: %w", err)
 	}
-	return t.muster(ctx, p, edges)
+	return t.muster(p, edges)
 }
 
 // remove has an applied policy in force no more, which nobody is paired with.

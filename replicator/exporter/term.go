@@ -96,7 +96,7 @@ func (t *term) begin(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("list the pairs: %w", err)
 	}
-	if err := t.muster(ctx, t.policies, edges); err != nil {
+	if err := t.muster(t.policies, edges); err != nil {
 		return err
 	}
 	if err := t.straighten(ctx); err != nil {
@@ -125,8 +125,16 @@ func (t *term) straighten(ctx context.Context) error {
 }
 
 // muster brings the channels that run to those that policies and pairs ask for.
-// The caller holds mu.
-func (t *term) muster(ctx context.Context, p *policies, edges []Edge) error {
+// A failure ends the term: what runs then is not known. The caller holds mu.
+func (t *term) muster(p *policies, edges []Edge) error {
+	err := t.bring(t.life, p, edges)
+	if err != nil {
+		t.group.Go(func() error { return err })
+	}
+	return err
+}
+
+func (t *term) bring(ctx context.Context, p *policies, edges []Edge) error {
 	last, next := t.roster, enlist(p, edges, t.roster, t.logger)
 	t.policies, t.roster = p, next
 	if err := t.keep(p, next); err != nil {
@@ -224,7 +232,11 @@ func (t *term) channelOf(ctx context.Context, edge, try string) (*running, *jets
 	if at.refusal != nil {
 		return nil, refusalOf(at.refusal)
 	}
-	return t.running[at.channel], nil
+	c := t.running[at.channel]
+	if c == nil {
+		return nil, retryLater("find the channel of edge "+edge, errors.New("the term has ended"))
+	}
+	return c, nil
 }
 
 // followPairs has the channels follow the pairs until ctx is done.
@@ -235,7 +247,7 @@ func (t *term) followPairs(ctx context.Context) error {
 		if t.roster.fits(edges) {
 			return nil
 		}
-		return t.muster(ctx, t.policies, edges)
+		return t.muster(t.policies, edges)
 	})
 }
 
@@ -247,7 +259,7 @@ func (t *term) settle(ctx context.Context, pair Edge) (place, error) {
 		return place{}, fmt.Errorf("list the pairs: %w", err)
 	}
 	edges = slices.DeleteFunc(edges, func(e Edge) bool { return e.Name == pair.Name })
-	if err := t.muster(ctx, t.policies, append(edges, pair)); err != nil {
+	if err := t.muster(t.policies, append(edges, pair)); err != nil {
 		return place{}, err
 	}
 	return t.roster.places[pair.Name], nil
