@@ -85,7 +85,7 @@ func (t *term) planFor(ctx context.Context, req jetstream.PolicyRequest, tell fu
 		return nil, nil, err
 	}
 	t.mu.Lock()
-	now, next := t.roster, t.policies.with(items)
+	now, next := enlist(t.policies, edges, t.roster, t.logger), t.policies.with(items)
 	t.mu.Unlock()
 	var names []string
 	states := map[string]string{}
