@@ -13,9 +13,11 @@ func newPolicy(s *session) *cobra.Command {
 changed on the way.
 
 init, validate, schema and test need nothing but the file; explain can look into
-the source too.`,
+the source too. plan, apply, list, show and remove ask the running exporter, by
+way of the hub of the cloud's configuration.`,
 	}
 	group(cmd)
-	cmd.AddCommand(newPolicyInit(), newPolicyValidate(), newPolicySchema(), newPolicyExplain(s), newPolicyTest())
+	cmd.AddCommand(newPolicyInit(), newPolicyValidate(), newPolicySchema(), newPolicyExplain(s), newPolicyTest(),
+		newPolicyPlan(s), newPolicyApply(s), newPolicyList(s), newPolicyShow(s), newPolicyRemove(s))
 	return cmd
 }
