@@ -39,6 +39,7 @@ func TestARolloutReachesTheEdgeAsTwoChanges(t *testing.T) {
 			edge.wait(func(l line) bool { return l.key == rolled })
 		}
 	}
+	edge.wait(func(l line) bool { return l.key == rolled && strings.Contains(l.value, "app:2") })
 	s.replay(kube.Sample{Key: "/registry/configmaps/shop/end", Value: []byte(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"end","namespace":"shop"}}`)})
 	edge.wait(func(l line) bool { return l.key == "/kubernetes/configmaps/shop/end" })
 
