@@ -21,12 +21,9 @@ func (p Policy) objectRanges(i int, c Cluster, taken []change.Range) []RuleRange
 			from: object.Root(c.Prefix) + res.StoragePrefix + "/",
 			to:   r.target() + res.Word + "/",
 		}
+		cuts := union(slices.Concat(taken, at.cuts(names, except)))
 		for _, piece := range at.pieces(names) {
-			left := []change.Range{piece.Source}
-			for _, cut := range slices.Concat(taken, at.cuts(names, except)) {
-				left = subtract(left, cut)
-			}
-			for _, source := range left {
+			for _, source := range without([]change.Range{piece.Source}, cuts) {
 				out = append(out, piece.onto(source))
 			}
 		}
@@ -95,12 +92,13 @@ func (p place) covered(namespaces globs) []change.Range {
 	if len(namespaces) == 0 {
 		ranges = []change.Range{change.PrefixRange([]byte(p.from))}
 	}
+	var moved []change.Range
 	for from := range p.moves {
 		if p.inNamespaces() {
-			ranges = subtract(ranges, p.namespace(from, true))
+			moved = append(moved, p.namespace(from, true))
 		}
 	}
-	return disjoint(ranges)
+	return without(ranges, moved)
 }
 
 // cuts are the namespaces of the control plane that are not named, and those
@@ -132,17 +130,4 @@ func (p place) piece(source change.Range, from, to string) RuleRange {
 func (r RuleRange) onto(source change.Range) RuleRange {
 	r.Source, r.Delivered = source, swapRange(source, r.SourcePrefix, r.TargetPrefix)
 	return r
-}
-
-// disjoint are ranges of the same keys that do not overlap.
-func disjoint(ranges []change.Range) []change.Range {
-	var out []change.Range
-	for _, r := range ranges {
-		left := []change.Range{r}
-		for _, o := range out {
-			left = subtract(left, o)
-		}
-		out = append(out, left...)
-	}
-	return out
 }

@@ -1,7 +1,9 @@
 package filter
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -156,18 +158,20 @@ func validateDeletes(doc *strictyaml.Document, percent, least *int, path ...any)
 
 // validateTogether refuses rules that contradict each other.
 func (p Policy) validateTogether(doc *strictyaml.Document, c Cluster) {
-	ranges := p.ranges(c)
-	for second := range p.Spec.Rules {
+	about := make([][]change.Range, len(p.Spec.Rules))
+	for i := range p.Spec.Rules {
+		about[i] = p.about(i, c)
+	}
+	var reachable []RuleRange
+	for second, ranges := range p.ranges(c) {
 		for first := range second {
 			p.validateNames(doc, first, second)
 		}
-		if !p.validateReachable(doc, second, c) {
-			continue
-		}
-		for first := range second + 1 {
-			p.validateOneToOne(doc, first, second, ranges)
+		if p.validateReachable(doc, second, about) {
+			reachable = append(reachable, ranges...)
 		}
 	}
+	p.validateOneToOne(doc, reachable)
 }
 
 func (p Policy) validateNames(doc *strictyaml.Document, first, second int) {
@@ -179,9 +183,9 @@ func (p Policy) validateNames(doc *strictyaml.Document, first, second int) {
 
 // validateReachable reports whether the rule can decide anything, and refuses
 // it when earlier ones decide about all of its keys.
-func (p Policy) validateReachable(doc *strictyaml.Document, rule int, c Cluster) bool {
+func (p Policy) validateReachable(doc *strictyaml.Document, rule int, about [][]change.Range) bool {
 	r := p.Spec.Rules[rule]
-	left := p.about(rule, c)
+	left := about[rule]
 	if !soundPrefixes(doc, rule) || len(left) == 0 {
 		return true
 	}
@@ -190,10 +194,7 @@ func (p Policy) validateReachable(doc *strictyaml.Document, rule int, c Cluster)
 		if !soundPrefixes(doc, first) || !a.unconditional() {
 			continue
 		}
-		for _, taken := range p.about(first, c) {
-			left = subtract(left, taken)
-		}
-		if len(left) == 0 {
+		if left = without(left, about[first]); len(left) == 0 {
 			doc.At(rulePath(rule, r.keyField())...).Hint("put the narrower rule first").
 				Problemf("rule %q never decides anything: rule %q%s takes all that it is about first",
 					p.ruleName(rule), p.ruleName(first), lineOf(doc, first, a.keyField()))
@@ -236,23 +237,35 @@ func (r Rule) keyField() string {
 
 // validateOneToOne refuses two source keys for one delivered key. A rule is
 // held against itself as well, because it may rename namespaces.
-func (p Policy) validateOneToOne(doc *strictyaml.Document, first, second int, ranges [][]RuleRange) {
-	if !soundPrefixes(doc, first) || !soundPrefixes(doc, second) {
-		return
-	}
-	for i, x := range ranges[first] {
-		for j, y := range ranges[second] {
-			if first == second && i >= j || x.Delivered.Intersect(y.Delivered).Empty() || x.sameSwap(y) {
-				continue
-			}
-			if first == second {
-				p.refuseMove(doc, first)
-			} else {
-				p.refuseJoin(doc, first, second)
-			}
-			return
+func (p Policy) validateOneToOne(doc *strictyaml.Document, ranges []RuleRange) {
+	for _, pair := range meetings(ranges) {
+		first, second := pair[0], pair[1]
+		switch {
+		case !soundPrefixes(doc, first) || !soundPrefixes(doc, second):
+		case first == second:
+			p.refuseMove(doc, first)
+		default:
+			p.refuseJoin(doc, first, second)
 		}
 	}
+}
+
+// meetings are the pairs of rules that deliver different source keys under one
+// key, the later rule second, in the order of the later ones.
+func meetings(ranges []RuleRange) [][2]int {
+	found := map[[2]int]bool{}
+	for _, s := range segments(ranges, deliveredOf, RuleRange.clip) {
+		for j, y := range s.ranges {
+			for _, x := range s.ranges[:j] {
+				if !x.sameSwap(y) {
+					found[[2]int{x.Place, y.Place}] = true
+				}
+			}
+		}
+	}
+	return slices.SortedFunc(maps.Keys(found), func(a, b [2]int) int {
+		return cmp.Or(cmp.Compare(a[1], b[1]), cmp.Compare(a[0], b[0]))
+	})
 }
 
 func (p Policy) refuseJoin(doc *strictyaml.Document, first, second int) {
