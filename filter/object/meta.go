@@ -32,6 +32,14 @@ func ReadMeta(value []byte) (Meta, error) {
 	return metaOfProtobuf(s.protobuf)
 }
 
+// At refuses the metadata of another object than the one that its key names.
+func (m Meta) At(k Key) error {
+	if m.Name != k.Name || m.Namespace != k.Namespace {
+		return refuse(tryRewrite, "the key names %s, and the value is named %q in the namespace %q", k, m.Name, m.Namespace)
+	}
+	return nil
+}
+
 // Has reports whether the object has the label.
 func (m Meta) Has(label string) bool {
 	_, ok := m.labels.lookup(label)
