@@ -79,11 +79,11 @@ func (p Policy) validateRule(doc *strictyaml.Document, i int, c Cluster) {
 		if doc.Sound(rulePath(i)...) {
 			doc.At(rulePath(i)...).Hint("add prefix, or resources").Problemf("rule %q selects nothing", p.ruleName(i))
 		}
-	case r.ofObjects() && r.Prefix != "":
+	case r.ofObjects() && hasPrefix && (r.Prefix != "" || p.doc != nil):
 		doc.At(rulePath(i, "prefix")...).Hint("make two rules of it").
 			Problemf("rule %q has a prefix and resources", p.ruleName(i))
 	case r.ofObjects():
-		p.validateObjects(doc, i)
+		p.validateObjects(doc, i, c)
 	case !hasPrefix:
 		doc.At(rulePath(i, "resources")...).Hint("name a resource").Problemf("rule %q selects nothing", p.ruleName(i))
 	default:
@@ -107,8 +107,7 @@ func (p Policy) validatePrefix(doc *strictyaml.Document, i int, c Cluster) {
 				Problemf("%q is not inside the prefix %q of rule %q", e, r.Prefix, p.ruleName(i))
 		}
 	}
-	root := object.Root(c.Prefix)
-	switch secrets := root + "secrets/"; {
+	switch {
 	case strings.HasPrefix(r.Prefix, OwnPrefix):
 		doc.At(rulePath(i, "prefix")...).Hint("choose another prefix").
 			Problemf("%s is syncer's own and never crosses", OwnPrefix)
@@ -118,9 +117,21 @@ func (p Policy) validatePrefix(doc *strictyaml.Document, i int, c Cluster) {
 	case doc.Sound(rulePath(i)...) && len(r.ranges("", i, nil)) == 0:
 		doc.At(rulePath(i)...).Hint("remove the rule or an exclude").
 			Problemf("rule %q selects nothing: its excludes cover all of it", p.ruleName(i))
-	case !r.AllowSecrets && strings.HasPrefix(r.Prefix, root) && (strings.HasPrefix(r.Prefix, secrets) || strings.HasPrefix(secrets, r.Prefix)):
-		doc.At(rulePath(i, "prefix")...).Hint("exclude %s, or add allowSecrets: true if edges shall have them", secrets).
-			Problemf("prefix %q holds the secrets of the cluster, and secrets cross only with consent", r.Prefix)
+	case doc.Sound(rulePath(i)...):
+		p.validateBareSecrets(doc, i, c)
+	}
+}
+
+// validateBareSecrets wants consent when a prefix takes in what an API server
+// stores of secrets, whoever else's keys it is meant for.
+func (p Policy) validateBareSecrets(doc *strictyaml.Document, i int, c Cluster) {
+	r, secrets := p.Spec.Rules[i], object.Root(c.Prefix)+"secrets/"
+	for _, piece := range r.ranges("", i, nil) {
+		if !r.AllowSecrets && !piece.Source.Intersect(change.PrefixRange([]byte(secrets))).Empty() {
+			doc.At(rulePath(i, "prefix")...).Hint("exclude what is below %s, or add allowSecrets: true if edges shall have it", secrets).
+				Problemf("prefix %q takes in keys below %s, where a cluster stores its secrets, and those cross only with consent", r.Prefix, secrets)
+			return
+		}
 	}
 }
 
