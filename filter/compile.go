@@ -39,8 +39,9 @@ func Compile(p Policy, c Cluster) (*Selection, error) {
 		}
 	}
 	all := slices.Concat(ranges...)
-	byTarget := segments(all, deliveredOf, RuleRange.clip)
-	s.bySource, s.byTarget = segments(all, sourceOf, RuleRange.clipSource), representatives(byTarget)
+	byTarget := segments(delivering(all), deliveredOf, RuleRange.clip)
+	s.byTarget = representatives(byTarget)
+	s.bySource = slices.DeleteFunc(segments(all, sourceOf, RuleRange.clipSource), segment.vacated)
 	s.sources, s.delivered = mergeKeys(s.bySource), mergeKeys(byTarget)
 	s.rules = p.infos(byTarget)
 	s.digest = p.digest(s)

@@ -15,6 +15,17 @@ type segment struct {
 	ranges []RuleRange
 }
 
+// first is the first range of which something can be delivered: its rule holds
+// the key at the edges.
+func (s segment) first() RuleRange {
+	return s.ranges[slices.IndexFunc(s.ranges, func(r RuleRange) bool { return !r.vacated })]
+}
+
+// vacated reports whether nothing of the segment can be delivered.
+func (s segment) vacated() bool {
+	return !slices.ContainsFunc(s.ranges, func(r RuleRange) bool { return !r.vacated })
+}
+
 // segments cuts ranges, which are in the order of the rules, into disjoint
 // segments, sorted by key. clip gives the part of a range that lies in a range
 // of keys.

@@ -35,7 +35,7 @@ func (s *Selection) Map(sourceKey []byte) (delivered []byte, ok bool) {
 	if seg == nil {
 		return nil, false
 	}
-	return seg.ranges[0].Map(sourceKey), true
+	return seg.first().Map(sourceKey), true
 }
 
 // Unmap gives the source key of a delivered key; ok is false when nothing is

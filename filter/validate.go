@@ -265,7 +265,7 @@ func (p Policy) validateOneToOne(doc *strictyaml.Document, ranges []RuleRange) {
 // key, the later rule second, in the order of the later ones.
 func meetings(ranges []RuleRange) [][2]int {
 	found := map[[2]int]bool{}
-	for _, s := range segments(ranges, deliveredOf, RuleRange.clip) {
+	for _, s := range segments(delivering(ranges), deliveredOf, RuleRange.clip) {
 		for j, y := range s.ranges {
 			for _, x := range s.ranges[:j] {
 				if !x.sameSwap(y) {
@@ -289,13 +289,20 @@ func (p Policy) refuseJoin(doc *strictyaml.Document, first, second int) {
 // refuseMove points at the step that renames a namespace to one whose own
 // objects cross as well.
 func (p Policy) refuseMove(doc *strictyaml.Document, rule int) {
-	o := objects{namespaces: globsOf(p.Spec.Rules[rule].Namespaces)}
-	for j, s := range p.Spec.Rules[rule].Transform {
-		if s.Namespace != nil && o.inNamespace(s.Namespace.To) {
+	r, except := p.Spec.Rules[rule], p.exceptNamespaces(rule)
+	o, moves := objects{namespaces: globsOf(r.Namespaces)}, r.moves()
+	for j, s := range r.Transform {
+		if s.Namespace == nil || !o.inNamespace(s.Namespace.To) || except.matches(s.Namespace.To) {
+			continue
+		}
+		if _, moved := moves[s.Namespace.To]; !moved {
 			doc.At(rulePath(rule, "transform", j, "namespace", "to")...).Hint("add it to exceptNamespaces").
 				Problemf("namespace %q is moved to %q, and %q itself is selected: their objects would meet",
 					s.Namespace.From, s.Namespace.To, s.Namespace.To)
 		}
+	}
+	if doc.Sound(rulePath(rule, "transform")...) {
+		doc.At(rulePath(rule, "transform")...).Hint("move them apart").Problemf("two namespaces would have one place")
 	}
 }
 
