@@ -113,8 +113,7 @@ func TestTakeRefuses(t *testing.T) {
 	}
 }
 
-func TestFill(t *testing.T) {
-	p := parsedPolicy(t, `apiVersion: syncer/v1alpha1
+const edgePolicy = `apiVersion: syncer/v1alpha1
 kind: Policy
 metadata: {name: shop}
 spec:
@@ -127,7 +126,10 @@ spec:
       transform:
         - namespace: {from: "${ns}", to: store}
         - annotations: {add: {note: "$${plain}"}}
-`)
+`
+
+func TestFill(t *testing.T) {
+	p := parsedPolicy(t, edgePolicy)
 	if !p.PerEdge() || parsedPolicy(t, shopPolicy).PerEdge() {
 		t.Error("it is not told which policy depends on the edge")
 	}
