@@ -181,5 +181,5 @@ func (o Object) isAt(k Key) error {
 	metadata, _ := o.fields["metadata"].(map[string]any)
 	name, _ := metadata["name"].(string)
 	namespace, _ := metadata["namespace"].(string)
-	return Meta{Namespace: namespace, Name: name}.At(k)
+	return (&Meta{Namespace: namespace, Name: name}).At(k)
 }
