@@ -1,5 +1,7 @@
 package filter
 
+import "fmt"
+
 // OnLeave is what edges do with a key that leaves the selection. "" stands for
 // the default.
 type OnLeave string
@@ -22,6 +24,19 @@ const SourceWins Conflict = "source-wins"
 
 // Values are the words that a policy may write.
 func (Conflict) Values() []string { return []string{string(SourceWins)} }
+
+// UnmarshalText reads a word of a policy.
+func (c *Conflict) UnmarshalText(text []byte) error {
+	switch word := string(text); word {
+	case string(SourceWins):
+		*c = SourceWins
+		return nil
+	case "edge-wins", "hold", "merge":
+		return fmt.Errorf("%s is not supported yet; use %s", word, SourceWins)
+	default:
+		return fmt.Errorf("there is no %q; use %s", word, SourceWins)
+	}
+}
 
 // firstOf is the first of the values that is given.
 func firstOf[T ~string](values ...T) T {

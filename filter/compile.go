@@ -39,8 +39,9 @@ func Compile(p Policy, c Cluster) (*Selection, error) {
 		}
 	}
 	all := slices.Concat(ranges...)
-	byTarget := segments(all, deliveredOf, RuleRange.clip)
-	s.bySource, s.byTarget = segments(all, sourceOf, RuleRange.clipSource), representatives(byTarget)
+	byTarget := segments(delivering(all), deliveredOf, RuleRange.clip)
+	s.byTarget = representatives(byTarget)
+	s.bySource = slices.DeleteFunc(segments(all, sourceOf, RuleRange.clipSource), segment.vacated)
 	s.sources, s.delivered = mergeKeys(s.bySource), mergeKeys(byTarget)
 	s.rules = p.infos(byTarget)
 	s.digest = p.digest(s)
@@ -69,10 +70,7 @@ func (p Policy) ranges(c Cluster) [][]RuleRange {
 // earlier rules decide about or that must stay behind is cut out.
 func (r Rule) ranges(name string, place int, taken []change.Range) []RuleRange {
 	from, to := []byte(r.Prefix), []byte(r.target())
-	left := []change.Range{change.PrefixRange(from)}
-	for _, cut := range slices.Concat(taken, r.cuts()) {
-		left = subtract(left, cut)
-	}
+	left := without([]change.Range{change.PrefixRange(from)}, slices.Concat(taken, r.cuts()))
 	out := make([]RuleRange, 0, len(left))
 	for _, piece := range left {
 		out = append(out, RuleRange{
@@ -103,12 +101,4 @@ func (r Rule) cuts() []change.Range {
 		cuts = append(cuts, change.PrefixRange([]byte(e)))
 	}
 	return cuts
-}
-
-func subtract(from []change.Range, cut change.Range) []change.Range {
-	var out []change.Range
-	for _, r := range from {
-		out = append(out, r.Subtract(cut)...)
-	}
-	return out
 }

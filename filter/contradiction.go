@@ -1,55 +1,38 @@
 package filter
 
 import (
+	"slices"
+	"strconv"
+
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/selection"
-	"k8s.io/apimachinery/pkg/util/sets"
 )
 
 // contradicted is a label for which no value meets all requirements, or "".
 func contradicted(requirements labels.Requirements) string {
-	byKey := map[string]*demands{}
+	byKey := map[string]labels.Requirements{}
 	for _, r := range requirements {
-		d := byKey[r.Key()]
-		if d == nil {
-			d = &demands{}
-			byKey[r.Key()] = d
-		}
-		d.add(r)
-		if d.impossible() {
+		if byKey[r.Key()] = append(byKey[r.Key()], r); impossible(byKey[r.Key()]) {
 			return r.Key()
 		}
 	}
 	return ""
 }
 
-// demands are what requirements want of one label.
-type demands struct {
-	oneOf   sets.Set[string] // nil: any value
-	noneOf  sets.Set[string]
-	present bool
-	absent  bool
-}
-
-func (d *demands) add(r labels.Requirement) {
-	values := r.ValuesUnsorted()
-	switch r.Operator() {
-	case selection.In, selection.Equals, selection.DoubleEquals:
-		d.present = true
-		if d.oneOf == nil {
-			d.oneOf = sets.New(values...)
-		} else {
-			d.oneOf = d.oneOf.Intersection(sets.New(values...))
+// impossible reports whether no value of one label meets all requirements. It
+// tries the values that can make a difference: none, those that requirements
+// name, those next to them, and one that nobody names.
+func impossible(requirements labels.Requirements) bool {
+	key := requirements[0].Key()
+	candidates := []labels.Set{{}, {key: "\x00"}}
+	for _, r := range requirements {
+		for _, value := range r.ValuesUnsorted() {
+			candidates = append(candidates, labels.Set{key: value})
+			if n, err := strconv.ParseInt(value, 10, 64); err == nil {
+				candidates = append(candidates, labels.Set{key: strconv.FormatInt(n-1, 10)}, labels.Set{key: strconv.FormatInt(n+1, 10)})
+			}
 		}
-	case selection.NotIn, selection.NotEquals:
-		d.noneOf = d.noneOf.Union(sets.New(values...))
-	case selection.Exists, selection.GreaterThan, selection.LessThan:
-		d.present = true
-	case selection.DoesNotExist:
-		d.absent = true
 	}
-}
-
-func (d *demands) impossible() bool {
-	return d.present && d.absent || d.oneOf != nil && d.oneOf.Difference(d.noneOf).Len() == 0
+	return !slices.ContainsFunc(candidates, func(set labels.Set) bool {
+		return !slices.ContainsFunc(requirements, func(r labels.Requirement) bool { return !r.Matches(set) })
+	})
 }

@@ -68,7 +68,7 @@ func (o *objects) decideKey(r RuleRange, found *sighting) decision {
 		scope = name
 	}
 	switch {
-	case len(o.namespaces) > 0 && !o.inNamespace(scope), scope != "" && !o.inNamespace(scope):
+	case scope == "" && len(o.namespaces) > 0, scope != "" && !o.inNamespace(scope):
 		return decision{mismatched, "its namespace is not selected"}
 	case len(o.names) > 0 && !o.names.matches(name):
 		return decision{mismatched, "its name is not selected"}
@@ -136,10 +136,14 @@ func (f *sighting) readMeta() error {
 		return err
 	}
 	meta, err := object.ReadMeta(f.value)
-	if err == nil {
-		f.id, f.meta = id, &meta
+	if err != nil {
+		return err
 	}
-	return err
+	if err := meta.At(id); err != nil {
+		return err
+	}
+	f.id, f.meta = id, &meta
+	return nil
 }
 
 // decode reads the whole object.

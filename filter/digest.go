@@ -48,6 +48,8 @@ func (p Policy) digest(s *Selection) string {
 	number(h, object.CodecVersion)
 	field(h, []byte(s.cluster.Prefix))
 	for i, r := range p.Spec.Rules {
+		to := r.target()
+		r.To = &to
 		r.Name, r.ExceptNamespaces = "", slices.Concat(r.ExceptNamespaces, p.Spec.Defaults.ExceptNamespaces)
 		r.OnLeave, r.Conflict, r.MaxDeletePercent, r.MinDeletes = s.rules[i].OnLeave, "", nil, nil
 		text, err := json.Marshal(r)

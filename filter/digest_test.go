@@ -36,14 +36,14 @@ func TestDigestSeesTheMappingOnly(t *testing.T) {
 		"order of excludes":   {policyOf(flags), policyOf(Rule{Prefix: "/flags/", Exclude: []string{"/flags/b/", "/flags/a/"}})},
 		"nested excludes":     {policyOf(flags), policyOf(Rule{Prefix: "/flags/", Exclude: append(slices.Clone(flags.Exclude), "/flags/a/x")})},
 		"explicit target":     {policyOf(flags), policyOf(Rule{Prefix: "/flags/", Exclude: flags.Exclude, To: to("/flags/")})},
-		"explicit own prefix": {policyOf(Rule{}), policyOf(Rule{Exclude: []string{OwnPrefix}})},
+		"explicit own prefix": {policyOf(Rule{AllowSecrets: true}), policyOf(Rule{AllowSecrets: true, Exclude: []string{OwnPrefix}})},
 		"policy names":        {policyOf(flags), {APIVersion: APIVersion, Kind: KindPolicy, Metadata: Metadata{Name: "other"}, Spec: Spec{Rules: []Rule{flags}}}},
 		"explicit guards":     {policyOf(flags), policyOf(guarded(flags, DefaultGuardPercent, DefaultGuardAtLeast))},
 		"order of guarded rules": {
 			policyOf(guarded(flags, 1, 1), guarded(Rule{Prefix: "/x"}, 2, 2)),
 			policyOf(guarded(Rule{Prefix: "/x"}, 2, 2), guarded(flags, 1, 1)),
 		},
-		"keys outside a mapping": {policyOf(Rule{Prefix: "/", To: to("/t/")}), policyOf(Rule{Prefix: "/", To: to("/t/"), Exclude: []string{OwnPrefix}})},
+		"keys outside a mapping": {policyOf(Rule{Prefix: "/", AllowSecrets: true, To: to("/t/")}), policyOf(Rule{Prefix: "/", AllowSecrets: true, To: to("/t/"), Exclude: []string{OwnPrefix}})},
 	} {
 		if compiled(t, same[0]).Digest() != compiled(t, same[1]).Digest() {
 			t.Errorf("%s change the digest", name)
@@ -59,7 +59,7 @@ func TestDigestSeesTheMappingOnly(t *testing.T) {
 		},
 		"a guard over two rules": {
 			policyOf(guarded(Rule{Prefix: "a"}, 1, 1), guarded(Rule{Prefix: "b"}, 1, 1)),
-			policyOf(guarded(Rule{}, 1, 1)),
+			policyOf(guarded(Rule{AllowSecrets: true}, 1, 1)),
 		},
 		"another prefix":  {policyOf(flags), policyOf(Rule{Prefix: "/flags"})},
 		"another target":  {policyOf(flags), policyOf(Rule{Prefix: "/flags/", Exclude: flags.Exclude, To: to("/f/")})},

@@ -29,6 +29,15 @@ func (g glob) matches(s string) bool {
 	return strings.Trim(p[i:], "*") == ""
 }
 
+// covers reports whether g matches all that o matches. It may miss that, where
+// both have wildcards.
+func (g glob) covers(o glob) bool {
+	if strings.Contains(string(g), "?") && strings.Contains(string(o), "*") {
+		return g == o // a ? of g would stand for all that a * does
+	}
+	return g.matches(string(o))
+}
+
 // literal is what every match starts with, and whether that is all of it.
 func (g glob) literal() (start string, whole bool) {
 	if i := strings.IndexAny(string(g), "*?"); i >= 0 {
@@ -53,3 +62,8 @@ func (gs globs) matches(s string) bool {
 
 // names reports whether one of the patterns is exactly s.
 func (gs globs) names(s string) bool { return slices.Contains(gs, glob(s)) }
+
+// cover reports whether one of the patterns matches all that o matches.
+func (gs globs) cover(o glob) bool {
+	return slices.ContainsFunc(gs, func(g glob) bool { return g.covers(o) })
+}

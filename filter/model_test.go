@@ -30,7 +30,7 @@ func genPrefix() *rapid.Generator[string] {
 
 func genRule() *rapid.Generator[Rule] {
 	return rapid.Custom(func(t *rapid.T) Rule {
-		r := Rule{Prefix: genPrefix().Draw(t, "from")}
+		r := Rule{Prefix: genPrefix().Draw(t, "from"), AllowSecrets: true}
 		for _, e := range rapid.SliceOfN(genBytes("exclude", 1, 3), 0, 4).Draw(t, "excludes") {
 			r.Exclude = append(r.Exclude, r.Prefix+e)
 		}

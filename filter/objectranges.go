@@ -21,13 +21,10 @@ func (p Policy) objectRanges(i int, c Cluster, taken []change.Range) []RuleRange
 			from: object.Root(c.Prefix) + res.StoragePrefix + "/",
 			to:   r.target() + res.Word + "/",
 		}
+		cuts, vacated := union(slices.Concat(taken, at.unselected(names))), union(at.vacated(except))
 		for _, piece := range at.pieces(names) {
-			left := []change.Range{piece.Source}
-			for _, cut := range slices.Concat(taken, at.cuts(names, except)) {
-				left = subtract(left, cut)
-			}
-			for _, source := range left {
-				out = append(out, piece.onto(source))
+			for _, source := range without([]change.Range{piece.Source}, cuts) {
+				out = append(out, piece.vacating(source, vacated)...)
 			}
 		}
 	}
@@ -95,17 +92,19 @@ func (p place) covered(namespaces globs) []change.Range {
 	if len(namespaces) == 0 {
 		ranges = []change.Range{change.PrefixRange([]byte(p.from))}
 	}
+	var moved []change.Range
 	for from := range p.moves {
 		if p.inNamespaces() {
-			ranges = subtract(ranges, p.namespace(from, true))
+			moved = append(moved, p.namespace(from, true))
 		}
 	}
-	return disjoint(ranges)
+	return without(ranges, moved)
 }
 
-// cuts are the namespaces of the control plane that are not named, and those
-// that stay behind so that another one can take their name.
-func (p place) cuts(namespaces, except globs) []change.Range {
+// unselected are the namespaces of the control plane that are not named, and
+// those whose name others take, when they lie among the selected ones only
+// because ranges are wider than patterns.
+func (p place) unselected(namespaces globs) []change.Range {
 	if !p.inNamespaces() {
 		return nil
 	}
@@ -116,8 +115,37 @@ func (p place) cuts(namespaces, except globs) []change.Range {
 		}
 	}
 	for _, to := range p.moves {
-		if _, moved := p.moves[to]; !moved && except.matches(to) {
+		if _, moved := p.moves[to]; !moved && len(namespaces) > 0 && !namespaces.matches(to) {
 			out = append(out, p.namespace(to, true))
+		}
+	}
+	return out
+}
+
+// vacated are the namespaces that stay behind so that another one can take
+// their name.
+func (p place) vacated(except globs) []change.Range {
+	var out []change.Range
+	for _, to := range p.moves {
+		if _, moved := p.moves[to]; p.inNamespaces() && !moved && except.matches(to) {
+			out = append(out, p.namespace(to, true))
+		}
+	}
+	return out
+}
+
+// vacating are the parts of r over a source range. The rule has the vacated ones
+// stay behind, whatever later rules say, and delivers nothing of them.
+func (r RuleRange) vacating(source change.Range, vacated []change.Range) []RuleRange {
+	var out []RuleRange
+	for _, part := range without([]change.Range{source}, vacated) {
+		out = append(out, r.onto(part))
+	}
+	for _, v := range vacated {
+		if part := source.Intersect(v); !part.Empty() {
+			behind := r.onto(part)
+			behind.vacated = true
+			out = append(out, behind)
 		}
 	}
 	return out
@@ -132,17 +160,4 @@ func (p place) piece(source change.Range, from, to string) RuleRange {
 func (r RuleRange) onto(source change.Range) RuleRange {
 	r.Source, r.Delivered = source, swapRange(source, r.SourcePrefix, r.TargetPrefix)
 	return r
-}
-
-// disjoint are ranges of the same keys that do not overlap.
-func disjoint(ranges []change.Range) []change.Range {
-	var out []change.Range
-	for _, r := range ranges {
-		left := []change.Range{r}
-		for _, o := range out {
-			left = subtract(left, o)
-		}
-		out = append(out, left...)
-	}
-	return out
 }

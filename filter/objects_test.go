@@ -113,8 +113,7 @@ func TestTakeRefuses(t *testing.T) {
 	}
 }
 
-func TestFill(t *testing.T) {
-	p := parsedPolicy(t, `apiVersion: syncer/v1alpha1
+const edgePolicy = `apiVersion: syncer/v1alpha1
 kind: Policy
 metadata: {name: shop}
 spec:
@@ -127,7 +126,10 @@ spec:
       transform:
         - namespace: {from: "${ns}", to: store}
         - annotations: {add: {note: "$${plain}"}}
-`)
+`
+
+func TestFill(t *testing.T) {
+	p := parsedPolicy(t, edgePolicy)
 	if !p.PerEdge() || parsedPolicy(t, shopPolicy).PerEdge() {
 		t.Error("it is not told which policy depends on the edge")
 	}
@@ -157,5 +159,39 @@ spec:
 	other, err := p.Fill(Edge{Name: "s2", Labels: map[string]string{"site": "x"}})
 	if err != nil || compiled(t, other).Digest() == s.Digest() {
 		t.Errorf("other policies have one digest: %v", err)
+	}
+}
+
+// A namespace whose name another one takes stays behind for good: no later rule
+// takes it. What the rule does not select is left to the next one.
+func TestTakenNames(t *testing.T) {
+	s := parsed(t, `apiVersion: syncer/v1alpha1
+kind: Policy
+metadata: {name: shop}
+spec:
+  rules:
+    - resources: [configmaps]
+      names: ["a*"]
+      exceptNamespaces: [shop-edge]
+      transform: [{namespace: {from: shop, to: shop-edge}}]
+    - resources: [configmaps]
+      namespaces: ["*-b"]
+      to: /b/
+      transform: [{namespace: {from: x-b, to: other}}]
+    - prefix: /registry/configmaps/
+      to: /raw/
+`)
+	for _, test := range []struct{ namespace, name, want string }{
+		{"shop", "a", "rule 0: /kubernetes/configmaps/shop-edge/a"},
+		{"shop-edge", "a", "left (0): its namespace stays behind"},
+		{"shop-edge", "b", "rule 2: /raw/shop-edge/b"},
+		{"x-b", "b", "rule 1: /b/configmaps/other/b"},
+		{"y-b", "b", "rule 1: /b/configmaps/y-b/b"},
+		{"other", "b", "rule 2: /raw/other/b"},
+	} {
+		key, value := configMap(test.namespace, test.name)
+		if got, _, _ := strings.Cut(take(s, key, value), " = "); got != test.want {
+			t.Errorf("%s: %s, want %s", key, got, test.want)
+		}
 	}
 }

@@ -99,8 +99,9 @@ type Rule struct {
 	Where string `yaml:"where"`
 	// Transform changes the objects on their way, step by step.
 	Transform []transform.Step `yaml:"transform" item:"step"`
-	// AllowSecrets lets the rule name secrets. It needs namespaces too, and
-	// the consent of the edge.
+	// AllowSecrets lets the rule name secrets, which needs namespaces too, or
+	// have a prefix that takes in those of a cluster. The edge has to consent as
+	// well.
 	AllowSecrets bool `yaml:"allowSecrets"`
 
 	// To replaces Prefix in delivered keys; "" delivers the rest of the key

@@ -2,6 +2,7 @@ package filter
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/syncer-io/syncer/replicator/change"
 )
@@ -25,6 +26,13 @@ type RuleRange struct {
 	// storage is what the keys of the resource start with, for a rule about
 	// objects. Namespaces and names follow.
 	storage string
+	// vacated: the rule has all of it stay behind, and others take its place.
+	vacated bool
+}
+
+// delivering are the ranges of which something can be delivered.
+func delivering(ranges []RuleRange) []RuleRange {
+	return slices.DeleteFunc(slices.Clone(ranges), func(r RuleRange) bool { return r.vacated })
 }
 
 // sameSwap reports whether both map keys in the same way.

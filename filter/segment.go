@@ -15,15 +15,27 @@ type segment struct {
 	ranges []RuleRange
 }
 
+// first is the first range of which something can be delivered: its rule holds
+// the key at the edges.
+func (s segment) first() RuleRange {
+	return s.ranges[slices.IndexFunc(s.ranges, func(r RuleRange) bool { return !r.vacated })]
+}
+
+// vacated reports whether nothing of the segment can be delivered.
+func (s segment) vacated() bool {
+	return !slices.ContainsFunc(s.ranges, func(r RuleRange) bool { return !r.vacated })
+}
+
 // segments cuts ranges, which are in the order of the rules, into disjoint
 // segments, sorted by key. clip gives the part of a range that lies in a range
 // of keys.
 func segments(ranges []RuleRange, side func(RuleRange) change.Range, clip func(RuleRange, change.Range) (RuleRange, bool)) []segment {
 	var out []segment
+	a := active{ranges: ranges, side: side, waiting: byStart(ranges, side)}
 	for _, keys := range intervals(ranges, side) {
 		s := segment{keys: keys}
-		for _, r := range ranges {
-			if part, ok := clip(r, keys); ok {
+		for _, i := range a.at(keys.Lo) {
+			if part, ok := clip(ranges[i], keys); ok {
 				s.ranges = append(s.ranges, part)
 			}
 		}
@@ -32,6 +44,36 @@ func segments(ranges []RuleRange, side func(RuleRange) change.Range, clip func(R
 		}
 	}
 	return out
+}
+
+// active are the ranges that hold a key, while the key goes up.
+type active struct {
+	ranges  []RuleRange
+	side    func(RuleRange) change.Range
+	waiting []int // places of those that start later, by their start
+	now     []int // places of those that hold the key, in the order of the rules
+}
+
+func byStart(ranges []RuleRange, side func(RuleRange) change.Range) []int {
+	places := make([]int, len(ranges))
+	for i := range places {
+		places[i] = i
+	}
+	slices.SortFunc(places, func(a, b int) int { return bytes.Compare(side(ranges[a]).Lo, side(ranges[b]).Lo) })
+	return places
+}
+
+// at goes on to a key and gives the places of the ranges that hold it.
+func (a *active) at(key []byte) []int {
+	a.now = slices.DeleteFunc(a.now, func(i int) bool { return !a.side(a.ranges[i]).Contains(key) })
+	for len(a.waiting) > 0 && bytes.Compare(a.side(a.ranges[a.waiting[0]]).Lo, key) <= 0 {
+		if i := a.waiting[0]; a.side(a.ranges[i]).Contains(key) {
+			at, _ := slices.BinarySearch(a.now, i)
+			a.now = slices.Insert(a.now, at, i)
+		}
+		a.waiting = a.waiting[1:]
+	}
+	return a.now
 }
 
 // intervals are the ranges between all the ends of the ranges.

@@ -35,7 +35,7 @@ func (s *Selection) Map(sourceKey []byte) (delivered []byte, ok bool) {
 	if seg == nil {
 		return nil, false
 	}
-	return seg.ranges[0].Map(sourceKey), true
+	return seg.first().Map(sourceKey), true
 }
 
 // Unmap gives the source key of a delivered key; ok is false when nothing is
@@ -78,10 +78,12 @@ func (s *Selection) UnmapRange(delivered change.Range) []RuleRange {
 	return out
 }
 
-// Digest names the mapping: two selections have the same digest if and only if
-// they select the same source keys and deliver them under the same keys, and
-// the same keys have the same guards, however their policies are written. Where
-// rules with the default guard meet makes no difference.
+// Digest names what the selection does. Of rules about keys, two selections
+// have the same digest if and only if they select the same source keys and
+// deliver them under the same keys, and the same keys have the same guards,
+// however their policies are written; where rules with the default guard meet
+// makes no difference. Rules about objects are in it as they are written, with
+// their variables filled in, so that equal digests mean equal deliveries.
 func (s *Selection) Digest() string { return s.digest }
 
 // Overlap gives a range of keys that both selections can deliver, if there is

@@ -52,7 +52,7 @@ func (s *Selection) Places(sourceKey []byte) [][]byte {
 		return nil
 	}
 	var out [][]byte
-	for _, r := range seg.ranges {
+	for _, r := range delivering(seg.ranges) {
 		key := r.Map(sourceKey)
 		if !slices.ContainsFunc(out, func(k []byte) bool { return bytes.Equal(k, key) }) {
 			out = append(out, key)
@@ -94,5 +94,5 @@ func (s *Selection) Take(sourceKey, value []byte) Outcome {
 // orphans reports whether edges keep what leaves at a key: the first rule that
 // is about the key says so.
 func (s *Selection) orphans(seg *segment) bool {
-	return s.rules[seg.ranges[0].Place].OnLeave == LeaveOrphan
+	return s.rules[seg.first().Place].OnLeave == LeaveOrphan
 }

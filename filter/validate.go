@@ -1,7 +1,9 @@
 package filter
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -77,11 +79,11 @@ func (p Policy) validateRule(doc *strictyaml.Document, i int, c Cluster) {
 		if doc.Sound(rulePath(i)...) {
 			doc.At(rulePath(i)...).Hint("add prefix, or resources").Problemf("rule %q selects nothing", p.ruleName(i))
 		}
-	case r.ofObjects() && r.Prefix != "":
+	case r.ofObjects() && hasPrefix && (r.Prefix != "" || p.doc != nil):
 		doc.At(rulePath(i, "prefix")...).Hint("make two rules of it").
 			Problemf("rule %q has a prefix and resources", p.ruleName(i))
 	case r.ofObjects():
-		p.validateObjects(doc, i)
+		p.validateObjects(doc, i, c)
 	case !hasPrefix:
 		doc.At(rulePath(i, "resources")...).Hint("name a resource").Problemf("rule %q selects nothing", p.ruleName(i))
 	default:
@@ -105,8 +107,7 @@ func (p Policy) validatePrefix(doc *strictyaml.Document, i int, c Cluster) {
 				Problemf("%q is not inside the prefix %q of rule %q", e, r.Prefix, p.ruleName(i))
 		}
 	}
-	root := object.Root(c.Prefix)
-	switch secrets := root + "secrets/"; {
+	switch {
 	case strings.HasPrefix(r.Prefix, OwnPrefix):
 		doc.At(rulePath(i, "prefix")...).Hint("choose another prefix").
 			Problemf("%s is syncer's own and never crosses", OwnPrefix)
@@ -116,9 +117,21 @@ func (p Policy) validatePrefix(doc *strictyaml.Document, i int, c Cluster) {
 	case doc.Sound(rulePath(i)...) && len(r.ranges("", i, nil)) == 0:
 		doc.At(rulePath(i)...).Hint("remove the rule or an exclude").
 			Problemf("rule %q selects nothing: its excludes cover all of it", p.ruleName(i))
-	case !r.AllowSecrets && strings.HasPrefix(r.Prefix, root) && (strings.HasPrefix(r.Prefix, secrets) || strings.HasPrefix(secrets, r.Prefix)):
-		doc.At(rulePath(i, "prefix")...).Hint("exclude %s, or add allowSecrets: true if edges shall have them", secrets).
-			Problemf("prefix %q holds the secrets of the cluster, and secrets cross only with consent", r.Prefix)
+	case doc.Sound(rulePath(i)...):
+		p.validateBareSecrets(doc, i, c)
+	}
+}
+
+// validateBareSecrets wants consent when a prefix takes in what an API server
+// stores of secrets, whoever else's keys it is meant for.
+func (p Policy) validateBareSecrets(doc *strictyaml.Document, i int, c Cluster) {
+	r, secrets := p.Spec.Rules[i], object.Root(c.Prefix)+"secrets/"
+	for _, piece := range r.ranges("", i, nil) {
+		if !r.AllowSecrets && !piece.Source.Intersect(change.PrefixRange([]byte(secrets))).Empty() {
+			doc.At(rulePath(i, "prefix")...).Hint("exclude what is below %s, or add allowSecrets: true if edges shall have it", secrets).
+				Problemf("prefix %q takes in keys below %s, where a cluster stores its secrets, and those cross only with consent", r.Prefix, secrets)
+			return
+		}
 	}
 }
 
@@ -156,18 +169,20 @@ func validateDeletes(doc *strictyaml.Document, percent, least *int, path ...any)
 
 // validateTogether refuses rules that contradict each other.
 func (p Policy) validateTogether(doc *strictyaml.Document, c Cluster) {
-	ranges := p.ranges(c)
-	for second := range p.Spec.Rules {
+	about := make([][]change.Range, len(p.Spec.Rules))
+	for i := range p.Spec.Rules {
+		about[i] = p.about(i, c)
+	}
+	var reachable []RuleRange
+	for second, ranges := range p.ranges(c) {
 		for first := range second {
 			p.validateNames(doc, first, second)
 		}
-		if !p.validateReachable(doc, second, c) {
-			continue
-		}
-		for first := range second + 1 {
-			p.validateOneToOne(doc, first, second, ranges)
+		if p.validateReachable(doc, second, about) {
+			reachable = append(reachable, ranges...)
 		}
 	}
+	p.validateOneToOne(doc, reachable)
 }
 
 func (p Policy) validateNames(doc *strictyaml.Document, first, second int) {
@@ -179,9 +194,9 @@ func (p Policy) validateNames(doc *strictyaml.Document, first, second int) {
 
 // validateReachable reports whether the rule can decide anything, and refuses
 // it when earlier ones decide about all of its keys.
-func (p Policy) validateReachable(doc *strictyaml.Document, rule int, c Cluster) bool {
+func (p Policy) validateReachable(doc *strictyaml.Document, rule int, about [][]change.Range) bool {
 	r := p.Spec.Rules[rule]
-	left := p.about(rule, c)
+	left := about[rule]
 	if !soundPrefixes(doc, rule) || len(left) == 0 {
 		return true
 	}
@@ -190,10 +205,7 @@ func (p Policy) validateReachable(doc *strictyaml.Document, rule int, c Cluster)
 		if !soundPrefixes(doc, first) || !a.unconditional() {
 			continue
 		}
-		for _, taken := range p.about(first, c) {
-			left = subtract(left, taken)
-		}
-		if len(left) == 0 {
+		if left = without(left, about[first]); len(left) == 0 {
 			doc.At(rulePath(rule, r.keyField())...).Hint("put the narrower rule first").
 				Problemf("rule %q never decides anything: rule %q%s takes all that it is about first",
 					p.ruleName(rule), p.ruleName(first), lineOf(doc, first, a.keyField()))
@@ -236,23 +248,35 @@ func (r Rule) keyField() string {
 
 // validateOneToOne refuses two source keys for one delivered key. A rule is
 // held against itself as well, because it may rename namespaces.
-func (p Policy) validateOneToOne(doc *strictyaml.Document, first, second int, ranges [][]RuleRange) {
-	if !soundPrefixes(doc, first) || !soundPrefixes(doc, second) {
-		return
-	}
-	for i, x := range ranges[first] {
-		for j, y := range ranges[second] {
-			if first == second && i >= j || x.Delivered.Intersect(y.Delivered).Empty() || x.sameSwap(y) {
-				continue
-			}
-			if first == second {
-				p.refuseMove(doc, first)
-			} else {
-				p.refuseJoin(doc, first, second)
-			}
-			return
+func (p Policy) validateOneToOne(doc *strictyaml.Document, ranges []RuleRange) {
+	for _, pair := range meetings(ranges) {
+		first, second := pair[0], pair[1]
+		switch {
+		case !soundPrefixes(doc, first) || !soundPrefixes(doc, second):
+		case first == second:
+			p.refuseMove(doc, first)
+		default:
+			p.refuseJoin(doc, first, second)
 		}
 	}
+}
+
+// meetings are the pairs of rules that deliver different source keys under one
+// key, the later rule second, in the order of the later ones.
+func meetings(ranges []RuleRange) [][2]int {
+	found := map[[2]int]bool{}
+	for _, s := range segments(delivering(ranges), deliveredOf, RuleRange.clip) {
+		for j, y := range s.ranges {
+			for _, x := range s.ranges[:j] {
+				if !x.sameSwap(y) {
+					found[[2]int{x.Place, y.Place}] = true
+				}
+			}
+		}
+	}
+	return slices.SortedFunc(maps.Keys(found), func(a, b [2]int) int {
+		return cmp.Or(cmp.Compare(a[1], b[1]), cmp.Compare(a[0], b[0]))
+	})
 }
 
 func (p Policy) refuseJoin(doc *strictyaml.Document, first, second int) {
@@ -265,13 +289,20 @@ func (p Policy) refuseJoin(doc *strictyaml.Document, first, second int) {
 // refuseMove points at the step that renames a namespace to one whose own
 // objects cross as well.
 func (p Policy) refuseMove(doc *strictyaml.Document, rule int) {
-	o := objects{namespaces: globsOf(p.Spec.Rules[rule].Namespaces)}
-	for j, s := range p.Spec.Rules[rule].Transform {
-		if s.Namespace != nil && o.inNamespace(s.Namespace.To) {
+	r, except := p.Spec.Rules[rule], p.exceptNamespaces(rule)
+	o, moves := objects{namespaces: globsOf(r.Namespaces)}, r.moves()
+	for j, s := range r.Transform {
+		if s.Namespace == nil || !o.inNamespace(s.Namespace.To) || except.matches(s.Namespace.To) {
+			continue
+		}
+		if _, moved := moves[s.Namespace.To]; !moved {
 			doc.At(rulePath(rule, "transform", j, "namespace", "to")...).Hint("add it to exceptNamespaces").
 				Problemf("namespace %q is moved to %q, and %q itself is selected: their objects would meet",
 					s.Namespace.From, s.Namespace.To, s.Namespace.To)
 		}
+	}
+	if doc.Sound(rulePath(rule, "transform")...) {
+		doc.At(rulePath(rule, "transform")...).Hint("move them apart").Problemf("two namespaces would have one place")
 	}
 }
 

@@ -2,6 +2,7 @@ package filter
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/labels"
@@ -14,7 +15,7 @@ import (
 )
 
 // validateObjects attaches every problem of a rule about objects to doc.
-func (p Policy) validateObjects(doc *strictyaml.Document, i int) {
+func (p Policy) validateObjects(doc *strictyaml.Document, i int, c Cluster) {
 	r := p.Spec.Rules[i]
 	if len(r.Exclude) > 0 {
 		doc.At(rulePath(i, "exclude")...).Hint("use exceptNamespaces or exceptNames").
@@ -23,20 +24,25 @@ func (p Policy) validateObjects(doc *strictyaml.Document, i int) {
 	p.validateResources(doc, i)
 	p.validateSecrets(doc, i)
 	p.validatePatterns(doc, i)
-	validateLabels(doc, r.Labels, rulePath(i, "labels")...)
-	validateWhere(doc, r.Where, rulePath(i, "where")...)
+	p.validateConditions(doc, i)
 	_, problems := transform.Compile(r.Transform)
 	for _, problem := range problems {
 		doc.At(rulePath(i, append([]any{"transform", problem.Step}, problem.Path...)...)...).
 			Hint("%s", problem.Hint).Problemf("%s", problem.Message)
 	}
 	p.validateMoves(doc, i)
-	switch to := r.target(); {
+	validateObjectTarget(doc, i, r.target(), c)
+}
+
+func validateObjectTarget(doc *strictyaml.Document, i int, to string, c Cluster) {
+	at := doc.At(rulePath(i, "to")...)
+	switch {
 	case !strings.HasSuffix(to, "/"):
-		doc.At(rulePath(i, "to")...).Hint("end it with a slash").Problemf("%q is not the prefix of keys of objects", to)
+		at.Hint("end it with a slash").Problemf("%q is not the prefix of keys of objects", to)
 	case strings.HasPrefix(to, OwnPrefix):
-		doc.At(rulePath(i, "to")...).Hint("choose another prefix").
-			Problemf("%s is syncer's own; nothing can be delivered there", OwnPrefix)
+		at.Hint("choose another prefix").Problemf("%s is syncer's own; nothing can be delivered there", OwnPrefix)
+	case strings.HasPrefix(to, object.Root(c.Prefix)) || strings.HasPrefix(to, object.Root(DefaultCluster.Prefix)):
+		at.Hint("choose another prefix").Problemf("%q is where an API server stores its objects, in a form of its own", to)
 	}
 }
 
@@ -45,6 +51,11 @@ func (p Policy) validateResources(doc *strictyaml.Document, i int) {
 	for j, word := range r.Resources {
 		at := doc.At(rulePath(i, "resources", j)...)
 		if word == "*" {
+			continue
+		}
+		if group, all := strings.CutPrefix(word, "*."); all {
+			at.Hint("name them one by one, like widgets.%s", group).
+				Problemf("%q: only the cluster knows which resources a group has", word)
 			continue
 		}
 		res, ok := object.Lookup(word)
@@ -105,26 +116,40 @@ func (p Policy) validateSecrets(doc *strictyaml.Document, i int) {
 // validatePatterns refuses patterns that nothing can match.
 func (p Policy) validatePatterns(doc *strictyaml.Document, i int) {
 	r := p.Spec.Rules[i]
-	except, exceptNames := p.exceptNamespaces(i), globsOf(r.ExceptNames)
-	for j, pattern := range r.Namespaces {
-		validateNamespace(doc, pattern, rulePath(i, "namespaces", j)...)
-		if start, whole := glob(pattern).literal(); whole && except.matches(start) {
-			doc.At(rulePath(i, "namespaces", j)...).Hint("remove it here or there").
-				Problemf("namespace %q is selected and stays behind by exceptNamespaces", pattern)
+	validName := validateName
+	if r.strictNames() {
+		validName = validateStrictName
+	}
+	for _, list := range []struct {
+		field    string
+		patterns []string
+		valid    func(doc *strictyaml.Document, pattern string, path ...any)
+	}{
+		{"namespaces", r.Namespaces, validateNamespace},
+		{"exceptNamespaces", r.ExceptNamespaces, validateNamespace},
+		{"names", r.Names, validName},
+		{"exceptNames", r.ExceptNames, validName},
+	} {
+		for j, pattern := range list.patterns {
+			list.valid(doc, pattern, rulePath(i, list.field, j)...)
 		}
 	}
-	for j, pattern := range r.ExceptNamespaces {
-		validateNamespace(doc, pattern, rulePath(i, "exceptNamespaces", j)...)
+	validateLeftovers(doc, i, "namespace", r.Namespaces, p.exceptNamespaces(i))
+	validateLeftovers(doc, i, "name", r.Names, globsOf(r.ExceptNames))
+	if j := slices.Index(r.ExceptNames, "*"); j >= 0 && len(r.Names) == 0 {
+		doc.At(rulePath(i, "exceptNames", j)...).Hint("remove it, or the rule").
+			Problemf("rule %q selects nothing: every name stays behind", p.ruleName(i))
 	}
-	for j, pattern := range r.Names {
-		validateName(doc, pattern, rulePath(i, "names", j)...)
-		if start, whole := glob(pattern).literal(); whole && exceptNames.matches(start) {
-			doc.At(rulePath(i, "names", j)...).Hint("remove it here or there").
-				Problemf("name %q is selected and stays behind by exceptNames", pattern)
+}
+
+// validateLeftovers refuses patterns of which exceptions leave nothing.
+func validateLeftovers(doc *strictyaml.Document, i int, what string, patterns []string, except globs) {
+	field, exceptions := what+"s", "except"+strings.ToUpper(what[:1])+what[1:]+"s"
+	for j, pattern := range patterns {
+		if except.cover(glob(pattern)) && doc.Sound(rulePath(i, field, j)...) {
+			doc.At(rulePath(i, field, j)...).Hint("remove it here or there").
+				Problemf("%s %q is selected, and all of it stays behind by %s", what, pattern, exceptions)
 		}
-	}
-	for j, pattern := range r.ExceptNames {
-		validateName(doc, pattern, rulePath(i, "exceptNames", j)...)
 	}
 }
 
@@ -146,13 +171,47 @@ func validateName(doc *strictyaml.Document, pattern string, path ...any) {
 	}
 }
 
+// strictNames reports whether all objects of the rule are named like hosts.
+// Roles and their bindings are not, nor is some of what clusters keep for
+// themselves.
+func (r Rule) strictNames() bool {
+	return !slices.ContainsFunc(r.resources(), func(res object.Resource) bool {
+		return res.Class == object.Deny || res.Group == "rbac.authorization.k8s.io"
+	})
+}
+
+// validateStrictName refuses what no object can be called that is named like a
+// host.
+func validateStrictName(doc *strictyaml.Document, pattern string, path ...any) {
+	validateName(doc, pattern, path...)
+	if doc.Sound(path...) && strings.Trim(pattern, "abcdefghijklmnopqrstuvwxyz0123456789-.*?") != "" {
+		doc.At(path...).Hint("use lower-case letters, digits, hyphens and dots, with * and ? as wildcards").
+			Problemf("no object's name can match %q", pattern)
+	}
+}
+
 // atLeastLong is the length of the shortest match.
 func atLeastLong(pattern string) int { return len(pattern) - strings.Count(pattern, "*") }
 
-func validateLabels(doc *strictyaml.Document, text string, path ...any) {
-	if text == "" {
-		return
+// validateConditions refuses labels and where that cannot be met. One that is
+// there and says nothing would let everything pass.
+func (p Policy) validateConditions(doc *strictyaml.Document, i int) {
+	for field, text := range map[string]string{"labels": p.Spec.Rules[i].Labels, "where": p.Spec.Rules[i].Where} {
+		path := rulePath(i, field)
+		switch {
+		case strings.TrimSpace(text) == "":
+			if text != "" || p.doc != nil && doc.Has(path...) {
+				doc.At(path...).Hint("write a condition, or remove the field").Problemf("%q is empty, so everything would pass", field)
+			}
+		case field == "labels":
+			validateLabels(doc, text, path...)
+		default:
+			validateWhere(doc, text, path...)
+		}
 	}
+}
+
+func validateLabels(doc *strictyaml.Document, text string, path ...any) {
 	selector, err := labels.Parse(text)
 	if err != nil {
 		doc.At(path...).Hint("write it as for kubectl: a=b,c!=d,e in (f,g),!h").Problemf("not a label selector: %v", err)
@@ -165,9 +224,6 @@ func validateLabels(doc *strictyaml.Document, text string, path ...any) {
 }
 
 func validateWhere(doc *strictyaml.Document, text string, path ...any) {
-	if text == "" {
-		return
-	}
 	_, err := where.Compile(text)
 	var wrong *where.Error
 	switch {

@@ -2,10 +2,12 @@ package filter
 
 import (
 	"fmt"
+	"hash/crc32"
 	"maps"
 	"reflect"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/syncer-io/syncer/filter/strictyaml"
 )
@@ -28,45 +30,92 @@ func (p Policy) Fill(e Edge) (Policy, error) {
 // PerEdge reports whether the policy depends on the edge.
 func (p Policy) PerEdge() bool {
 	found := false
-	look := func(name string) (string, string) {
+	look := func(name string) (string, *flaw) {
 		found = found || strings.HasPrefix(name, "edge.")
-		return "", ""
+		return "", nil
 	}
 	p.fill(strictyaml.Unplaced(&strictyaml.Report{}, ""), look)
 	return found
 }
 
-// variables give the value of ${name}, or a complaint.
-type variables func(name string) (value, complaint string)
+// variables give the value of ${name}, or what is wrong with it.
+type variables func(name string) (value string, wrong *flaw)
+
+// flaw is what is wrong with a variable, and what to do.
+type flaw struct{ message, hint string }
+
+const useVariables = "use ${edge.name}, ${edge.labels.…} or one of spec.variables"
 
 func edgeVariables(e Edge) variables {
-	return func(name string) (string, string) {
+	return func(name string) (string, *flaw) {
 		label, isLabel := strings.CutPrefix(name, "edge.labels.")
 		value, ok := e.Labels[label]
 		switch {
 		case name == "edge.name" && e.Name != "":
-			return e.Name, ""
+			return e.Name, nil
 		case name == "edge.name":
-			return "", "the policy depends on the edge, and no edge is named"
+			return "", &flaw{"the policy depends on the edge, and no edge is named", "name an edge"}
 		case isLabel && ok:
-			return value, ""
+			return value, nil
 		case isLabel:
-			return "", fmt.Sprintf("edge %s has no label %q", e.Name, label)
+			return "", &flaw{fmt.Sprintf("edge %s has no label %q", e.Name, label), "give its pair the label"}
 		default:
-			return "", fmt.Sprintf("an edge has no %q", strings.TrimPrefix(name, "edge."))
+			return "", unknownVariable(name, []string{"edge.name"}, "use ${edge.name} or ${edge.labels.…}")
 		}
 	}
 }
 
 // sample stands for any edge, so that mistakes show before there is one.
-func sample(name string) (value, complaint string) {
+func sample(name string) (value string, wrong *flaw) {
 	switch label, isLabel := strings.CutPrefix(name, "edge.labels."); {
 	case name == "edge.name":
-		return "edge-name", ""
+		return "edge-name", nil
 	case isLabel && label != "":
-		return "edge-label", ""
+		return sampleLabel(label), nil
 	default:
 		return edgeVariables(Edge{})(name)
+	}
+}
+
+// sampleLabel is another value for each label, and one that can stand wherever
+// a label's value can: in the name of a namespace, too.
+func sampleLabel(label string) string {
+	plain := strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789") == ""
+	if plain && len(label) <= 20 {
+		return "edge-label-" + label
+	}
+	return fmt.Sprintf("edge-label-%08x", crc32.ChecksumIEEE([]byte(label)))
+}
+
+func unknownVariable(name string, known []string, hint string) *flaw {
+	if near := strictyaml.Nearest(name, known); near != "" {
+		hint = "did you mean ${" + near + "}?"
+	}
+	return &flaw{fmt.Sprintf("there is no variable %q", name), hint}
+}
+
+// inVariables are the variables that a variable's own value may have in it:
+// those of the edge, so that variables do not go in circles.
+func inVariables(edge variables, own map[string]string) variables {
+	return func(name string) (string, *flaw) {
+		if _, ok := own[name]; ok {
+			return "", &flaw{fmt.Sprintf("the variable %q cannot stand in another one", name), "write its value out"}
+		}
+		return edge(name)
+	}
+}
+
+// inRules are the variables that the rest of a policy may have in it.
+func inRules(edge variables, own map[string]string) variables {
+	known := append(slices.Sorted(maps.Keys(own)), "edge.name")
+	return func(name string) (string, *flaw) {
+		if strings.HasPrefix(name, "edge.") {
+			return edge(name)
+		}
+		if value, ok := own[name]; ok {
+			return value, nil
+		}
+		return "", unknownVariable(name, known, useVariables)
 	}
 }
 
@@ -77,19 +126,10 @@ func (p Policy) fill(doc *strictyaml.Document, edge variables) Policy {
 	}
 	own := make(map[string]string, len(p.Spec.Variables))
 	for _, name := range slices.Sorted(maps.Keys(p.Spec.Variables)) {
-		f := filling{doc: doc, values: edge}
+		f := filling{doc: doc, values: inVariables(edge, p.Spec.Variables)}
 		own[name] = f.text(p.Spec.Variables[name], []any{"spec", "variables", name})
 	}
-	values := func(name string) (string, string) {
-		if strings.HasPrefix(name, "edge.") {
-			return edge(name)
-		}
-		if value, ok := own[name]; ok {
-			return value, ""
-		}
-		return "", fmt.Sprintf("there is no variable %q", name)
-	}
-	f := filling{doc: doc, values: values}
+	f := filling{doc: doc, values: inRules(edge, own)}
 	spec := p.Spec
 	spec.Variables, p.filled = nil, true
 	reflect.ValueOf(&p.Spec).Elem().Set(f.value(reflect.ValueOf(spec), []any{"spec"}))
@@ -172,31 +212,29 @@ func below(path []any, next any) []any { return append(slices.Clip(path), next) 
 
 // text fills in one text.
 func (f filling) text(s string, path []any) string {
-	if !strings.Contains(s, "${") {
-		return s
-	}
 	var b strings.Builder
-	for {
-		before, after, found := strings.Cut(s, "${")
+	for rest := s; ; {
+		before, after, found := strings.Cut(rest, "${")
 		if !found {
-			return b.String() + s
+			return b.String() + rest
 		}
+		at := f.doc.At(path...).In(utf8.RuneCountInString(s[:len(s)-len(after)]) - len("${"))
 		if plain, escaped := strings.CutSuffix(before, "$"); escaped {
 			b.WriteString(plain + "${")
-			s = after
+			rest = after
 			continue
 		}
-		name, rest, closed := strings.Cut(after, "}")
+		name, end, closed := strings.Cut(after, "}")
 		if !closed {
-			f.doc.At(path...).Hint("close it, or write $${ for a plain ${").Problemf("${%s has no end", after)
-			return b.String() + s
+			at.Hint("close it, or write $${ for a plain ${").Problemf("${%s has no end", after)
+			return b.String() + rest
 		}
-		value, complaint := f.values(name)
-		if complaint != "" {
-			f.doc.At(path...).Hint("use ${edge.name}, ${edge.labels.…} or one of spec.variables").Problemf("%s", complaint)
+		value, wrong := f.values(name)
+		if wrong != nil {
+			at.Hint("%s", wrong.hint).Problemf("%s", wrong.message)
 			value = "x" // complained about once
 		}
 		b.WriteString(before + value)
-		s = rest
+		rest = end
 	}
 }

@@ -46,7 +46,7 @@ func BenchmarkDecide(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				if _, withheld := Withheld(k, m); !withheld && selector.Matches(m) {
+				if _, withheld := Withheld(k, m); !withheld && selector.Matches(&m) {
 					taken++
 				}
 				i = (i + 1) % len(values)

@@ -181,8 +181,5 @@ func (o Object) isAt(k Key) error {
 	metadata, _ := o.fields["metadata"].(map[string]any)
 	name, _ := metadata["name"].(string)
 	namespace, _ := metadata["namespace"].(string)
-	if name != k.Name || namespace != k.Namespace {
-		return refuse(tryRewrite, "the key names %s, and the value is named %q in the namespace %q", k, name, namespace)
-	}
-	return nil
+	return (&Meta{Namespace: namespace, Name: name}).At(k)
 }

@@ -12,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-var _ labels.Labels = Meta{}
+var _ labels.Labels = &Meta{}
 
 // encodings are all ways to store one object.
 func encodings(tb testing.TB, o runtime.Object) map[string][]byte {
@@ -43,7 +43,7 @@ func TestReadMeta(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if s.Matches(m) != want {
+			if s.Matches(&m) != want {
 				t.Errorf("%s: %s: %v", encoding, selector, !want)
 			}
 		}

@@ -69,6 +69,10 @@ func (m *Meta) readWire(meta []byte) bool {
 	w := wire{rest: meta}
 	for w.next() {
 		switch w.num {
+		case metaLabels:
+			m.labels.reach(w)
+		case metaAnnotations:
+			m.notes.reach(w)
 		case metaName:
 			m.Name = text(w.bytes)
 		case metaNamespace:

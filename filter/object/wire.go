@@ -54,6 +54,9 @@ func (w *wire) next() bool {
 	if len(w.rest) == 0 {
 		return false
 	}
+	if w.short() {
+		return true
+	}
 	num, typ, tag := protowire.ConsumeTag(w.rest)
 	if tag < 0 {
 		w.bad = true
@@ -76,6 +79,23 @@ func (w *wire) next() bool {
 		return false
 	}
 	w.field, w.rest = w.rest[:tag+size], w.rest[tag+size:]
+	return true
+}
+
+// short goes to the next field when it is what most fields are: length-delimited,
+// with a tag and a length of one byte each. It only saves time.
+func (w *wire) short() bool {
+	b := w.rest
+	const bytesType = byte(protowire.BytesType)
+	if len(b) < 2 || b[0]&7 != bytesType || b[0] < 8 || b[0]|b[1] >= 0x80 {
+		return false
+	}
+	end := 2 + int(b[1])
+	if len(b) < end {
+		return false
+	}
+	w.num, w.bits = protowire.Number(b[0]>>3), 0
+	w.bytes, w.field, w.rest = b[2:end:end], b[:end:end], b[end:]
 	return true
 }
 

@@ -1,0 +1,108 @@
+package filter
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/syncer-io/syncer/filter/strictyaml"
+)
+
+// mistakes are policies with one mistake each: the text of spec.
+var mistakes = []struct{ name, spec string }{
+	{"a rule about nothing", "rules: [{name: a}]"},
+	{"two kinds of rule", `rules: [{resources: [configmaps], prefix: ""}]`},
+	{"a kind instead of a resource", "rules: [{resources: [Deployment]}]"},
+	{"the group left out", "rules: [{resources: [deployments]}]"},
+	{"a mistyped resource", "rules: [{resources: [confgmaps]}]"},
+	{"all of a group", `rules: [{resources: ["*.example.com"]}]`},
+	{"namespaces of what is in none", "rules: [{resources: [storageclasses.storage.k8s.io], namespaces: [a]}]"},
+	{"secrets without consent", "rules: [{resources: [secrets], namespaces: [a]}]"},
+	{"secrets of everywhere", "rules: [{resources: [secrets], allowSecrets: true}]"},
+	{"secrets of any name", `rules: [{resources: [secrets], allowSecrets: true, namespaces: ["*"]}]`},
+	{"secrets by their bytes", "rules: [{prefix: /registry/sec}]"},
+	{"secrets by the prefix of the cluster", "rules: [{prefix: /registry}]"},
+	{"secrets less some", "rules: [{prefix: /registry/, exclude: [/registry/secrets/a]}]"},
+	{"a namespace that cannot be", "rules: [{resources: [configmaps], namespaces: [Shop]}]"},
+	{"a name that cannot be", "rules: [{resources: [configmaps], names: [App_*]}]"},
+	{"a namespace in a name", "rules: [{resources: [roles.rbac.authorization.k8s.io], names: [shop/app]}]"},
+	{"a namespace that is excepted", `rules: [{resources: [configmaps], namespaces: [shop, dev], exceptNamespaces: ["s*"]}]`},
+	{"namespaces that are excepted", `rules: [{resources: [configmaps], namespaces: ["team-?"], exceptNamespaces: ["team-*"]}]`},
+	{"every name is excepted", `rules: [{resources: [configmaps], exceptNames: ["*"]}]`},
+	{"not a selector", `rules: [{resources: [configmaps], labels: "tier in web"}]`},
+	{"two values of one label", `rules: [{resources: [configmaps], labels: "tier=web,tier=db"}]`},
+	{"there and not there", `rules: [{resources: [configmaps], labels: "tier,!tier"}]`},
+	{"no number between", `rules: [{resources: [configmaps], labels: "n>4,n<5"}]`},
+	{"an empty selector", `rules: [{resources: [configmaps], labels: ""}]`},
+	{"a variable without a value", `{variables: {sync: ""}, rules: [{resources: [configmaps], where: "${sync}"}]}`},
+	{"not CEL", `rules: [{resources: [configmaps], where: "object.data.a =="}]`},
+	{"not a condition", `rules: [{resources: [configmaps], where: "object.spec.replicas"}]`},
+	{"a move from elsewhere", "rules: [{resources: [configmaps], namespaces: [shop], transform: [{namespace: {from: dev, to: x}}]}]"},
+	{"a move onto others", "rules: [{resources: [configmaps], transform: [{namespace: {from: dev, to: x}}]}]"},
+	{"another name", "rules: [{resources: [configmaps], transform: [{setFields: {metadata.name: x}}]}]"},
+	{"another kind", `rules: [{resources: [configmaps], transform: [{patch: [{op: replace, path: /kind, value: Secret}]}]}]`},
+	{"storage as a destination", "rules: [{resources: [configmaps], to: /registry/}]"},
+	{"one place for two rules", "rules:\n    - {resources: [configmaps], namespaces: [a], transform: [{namespace: {from: a, to: b}}]}\n    - {resources: [configmaps], namespaces: [b]}"},
+	{"never reached", "rules:\n    - {resources: [\"*\"]}\n    - {resources: [services], namespaces: [a]}"},
+	{"conditions of a rule for keys", "rules: [{prefix: /a/, labels: sync=true}]"},
+	{"a conflict that is to come", "rules: [{prefix: /a/, conflict: edge-wins}]"},
+	{"a mistyped variable", `{variables: {region: eu}, rules: [{resources: [configmaps], labels: "sync=true,r=${regoin}"}]}`},
+	{"a variable in a variable", `{variables: {a: x, b: "${a}"}, rules: [{prefix: "/${b}/"}]}`},
+	{"a mistyped variable of the edge", `rules: [{prefix: "/${edge.nam}/"}]`},
+	{"an open variable", `rules: [{prefix: "/${edge.name/"}]`},
+}
+
+// TestMistakes finds one message for each mistake. All of them are in one file,
+// to be read.
+func TestMistakes(t *testing.T) {
+	var all strings.Builder
+	for _, m := range mistakes {
+		var r strictyaml.Report
+		text := "apiVersion: syncer/v1alpha1\nkind: Policy\nmetadata: {name: p}\nspec:\n  " + m.spec + "\n"
+		Parse(&r, "policy.yaml", []byte(text), DefaultCluster)
+		var errs *strictyaml.Errors
+		if !errors.As(r.Err(), &errs) {
+			t.Errorf("%s is accepted:\n%s", m.name, text)
+			continue
+		}
+		if len(errs.Problems) != 1 {
+			t.Errorf("%s has %d messages:\n%v", m.name, len(errs.Problems), errs)
+		}
+		all.WriteString("# " + m.name + "\n" + errs.Error() + "\n\n")
+	}
+	compare(t, "testdata/mistakes.txt", all.String())
+}
+
+// Five mistakes of somebody who has never written a policy are five messages.
+func TestMistakesOfAStranger(t *testing.T) {
+	_, err := Load("testdata/golden/stranger.yaml", DefaultCluster)
+	var errs *strictyaml.Errors
+	if !errors.As(err, &errs) || len(errs.Problems) != 5 {
+		t.Fatalf("got %v", err)
+	}
+	for _, p := range errs.Problems {
+		if p.Line == 0 || p.Column == 0 || p.Hint == "" || p.Excerpt == "" {
+			t.Errorf("of little use: %v", p)
+		}
+	}
+}
+
+// What looks like a mistake and is none.
+func TestNoMistake(t *testing.T) {
+	for name, spec := range map[string]string{
+		"two labels of the edge":   `rules: [{resources: [configmaps], namespaces: ["${edge.labels.a}"], transform: [{namespace: {from: "${edge.labels.a}", to: "${edge.labels.b}"}}]}]`,
+		"labels of other letters":  `rules: [{resources: [configmaps], namespaces: ["${edge.labels.a.b}"], transform: [{namespace: {from: "${edge.labels.a.b}", to: "${edge.labels.a-b}"}}]}]`,
+		"secrets left out":         "rules: [{prefix: /registry/, exclude: [/registry/secrets/]}]",
+		"secrets allowed":          "rules: [{prefix: /registry/, allowSecrets: true}]",
+		"colons of roles":          `rules: [{resources: [roles.rbac.authorization.k8s.io], names: ["App:*"]}]`,
+		"part of what is excepted": `rules: [{resources: [configmaps], namespaces: ["team-*"], exceptNamespaces: ["team-?"], names: ["*a"], exceptNames: ["*?a"]}]`,
+		"a number between":         `rules: [{resources: [configmaps], labels: "n>4,n<6,n!=6"}]`,
+		"one that nobody names":    `rules: [{resources: [configmaps], labels: "a notin (b,c),a"}]`,
+	} {
+		var r strictyaml.Report
+		Parse(&r, name, []byte("apiVersion: syncer/v1alpha1\nkind: Policy\nmetadata: {name: p}\nspec:\n  "+spec+"\n"), DefaultCluster)
+		if err := r.Err(); err != nil {
+			t.Error(err)
+		}
+	}
+}
