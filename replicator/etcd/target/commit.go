@@ -16,7 +16,8 @@ import (
 )
 
 // Tx is what one transaction changes. Keys are unique within it. Without a
-// cursor only data is written, under the same guard.
+// cursor only data is written, under the same guard. A put of change.Released
+// leaves its key alone from now on, until another change of it.
 type Tx struct {
 	Changes []change.Change
 	Cursor  *Cursor
@@ -38,6 +39,10 @@ func (t *Target) Commit(ctx context.Context, tx Tx) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	if slices.ContainsFunc(changes, releases) {
+		t.released.Store(true)
+	}
+	changes = t.withMarkers(changes)
 	if tx.Cursor != nil {
 		t.mu.Lock()
 		defer t.mu.Unlock()

@@ -48,8 +48,8 @@ func (t *Target) Refused(ctx context.Context, changes []change.Change) ([]Refuse
 		return nil, fmt.Errorf("find the changes that are forbidden: %w", err)
 	}
 	out = slices.Concat(out, large, forbidden)
-	slices.SortFunc(out, func(a, b Refused) int { return bytes.Compare(a.Key, b.Key) })
-	return out, nil
+	slices.SortStableFunc(out, func(a, b Refused) int { return bytes.Compare(a.Key, b.Key) })
+	return slices.CompactFunc(out, func(a, b Refused) bool { return bytes.Equal(a.Key, b.Key) }), nil
 }
 
 func invalidOnes(changes []change.Change) (invalid []Refused, rest []change.Change) {
@@ -71,7 +71,7 @@ func (t *Target) largeOnes(ctx context.Context, changes []change.Change) (large 
 	frame := t.frame()
 	var sizes []int // of those that may be too large for the etcd
 	for _, c := range changes {
-		if n := frame + Size(c); n > byteSteps[0] && n <= t.limits.MaxBytes {
+		if n := frame + t.written(c); n > byteSteps[0] && n <= t.limits.MaxBytes {
 			sizes = append(sizes, n)
 		}
 	}
@@ -80,7 +80,7 @@ func (t *Target) largeOnes(ctx context.Context, changes []change.Change) (large 
 		return nil, nil, err
 	}
 	for _, c := range changes {
-		if n := frame + Size(c); n <= limit {
+		if n := frame + t.written(c); n <= limit {
 			rest = append(rest, c)
 		} else {
 			large = append(large, Refused{Key: c.Key, Why: status.TooLarge, Err: tooLargeFor(n, limit, 1)})
@@ -132,7 +132,11 @@ func (t *Target) forbiddenOnes(ctx context.Context, changes []change.Change) ([]
 		return nil, t.explain(rpctypes.ErrPermissionDenied, t.key.String())
 	}
 	var out []Refused
-	for parts := t.questions(changes); len(parts) > 0; {
+	of := map[string][]byte{} // whose marker a key is
+	for _, c := range changes {
+		of[string(t.marker(c.Key))] = c.Key
+	}
+	for parts := t.questions(t.withMarkers(changes)); len(parts) > 0; {
 		refused, err := t.refusedParts(ctx, parts)
 		if err != nil {
 			return nil, err
@@ -140,8 +144,12 @@ func (t *Target) forbiddenOnes(ctx context.Context, changes []change.Change) ([]
 		parts = nil
 		for _, p := range refused {
 			if len(p) == 1 {
-				out = append(out, Refused{Key: p[0].Key, Why: status.Forbidden,
-					Err: t.explain(rpctypes.ErrPermissionDenied, string(p[0].Key))})
+				r := Refused{Key: p[0].Key, Why: status.Forbidden,
+					Err: t.explain(rpctypes.ErrPermissionDenied, string(p[0].Key))}
+				if key, marker := of[string(r.Key)]; marker {
+					r.Key = key
+				}
+				out = append(out, r)
 				continue
 			}
 			parts = slices.AppendSeq(parts, slices.Chunk(p, (len(p)+askAtOnce-1)/askAtOnce))
@@ -158,7 +166,7 @@ func (t *Target) questions(changes []change.Change) [][]change.Change {
 		keys[i] = change.Change{Op: change.Delete, Key: c.Key}
 	}
 	var out [][]change.Change
-	for _, part := range split(keys, t.limits.MaxBytes/2) {
+	for _, part := range split(keys, t.limits.MaxBytes/2, Size) {
 		out = slices.AppendSeq(out, slices.Chunk(part, max(t.limits.MaxOps/2, 1)))
 	}
 	return out

@@ -69,7 +69,7 @@ func (t *Target) Replace(ctx context.Context, c Chunk) (Replaced, error) {
 	if c.Hold {
 		done.Deleted, plan.Deleted = plan.Deleted, nil
 	}
-	for _, part := range split(plan.changes(), t.batch) {
+	for _, part := range split(plan.changes(), t.batch, t.written) {
 		rev, err := t.Commit(ctx, Tx{Changes: part})
 		if err != nil {
 			return done, fmt.Errorf("apply the chunk %s: %w", c.Range, err)
