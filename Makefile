@@ -67,6 +67,14 @@ tools: ## Build the pinned tools ahead of their first use
 	$(GO) tool etcdctl version
 	$(GOLANGCI) version
 
+.PHONY: kube
+kube: ## Build a real Kubernetes control plane for tests (once, 10 to 15 minutes)
+	GO=$(GO) .tools/kube/build.sh
+
+.PHONY: samples
+samples: ## Freeze anew what a real control plane stores (needs make kube)
+	SYNCER_NEED_KUBE=1 $(GO) test -count=1 -timeout 20m -run '^TestMake' ./replicator/testbed/kube -args -update
+
 .PHONY: verify
 verify: lint test race ## Everything a change must pass, and that nothing is left to tidy
 	$(GOLANGCI) fmt --diff

@@ -44,11 +44,11 @@ func (o *objects) decide(r RuleRange, found *sighting) decision {
 	if err := found.readMeta(); err != nil {
 		return decision{unreadable, refusal(err)}
 	}
-	if reason, is := object.Withheld(found.id, *found.meta); is {
-		return decision{withheld, reason}
-	}
 	if o.labels != nil && !o.labels.Matches(found.meta) {
 		return decision{mismatched, "its labels do not match"}
+	}
+	if reason, is := object.Withheld(found.id, *found.meta); is {
+		return decision{withheld, reason}
 	}
 	if o.where == nil {
 		return decision{}

@@ -154,7 +154,15 @@ var catalogue = []row{
 	{id: "R10", what: "many edges compare at once",
 		tests: "e2e.TestManyEdgesShareOnePage digest.TestPageOf100000KeysIsSmall"},
 	{id: "R11", what: "the mapping changes, and the edge stops in between",
-		tests: "e2e.TestMappingChangesUnderLoad target.TestContained filter.TestMapIsInjective"},
+		tests: "e2e.TestPolicyIsAppliedUnderLoad e2e.TestMappingChangesUnderLoad target.TestContained filter.TestMapIsInjective"},
+	{id: "P1", what: "the exporter or the hub dies while a policy is applied",
+		tests: "syncer.TestFaultFailpoints syncer.TestFaultKilledWhilePoliciesAreApplied e2e.TestStandbyTakesOverWithAppliedPolicies"},
+	{id: "P2", what: "the hub or the exporter loses the policies that were applied",
+		tests: "e2e.TestAppliedPoliciesAreLost exporter.TestChannelsAreRecalled"},
+	{id: "P3", what: "a policy would delete much, or leave edges without a channel",
+		tests: "e2e.TestGuardStopsAnApply exporter.TestPlan exporter.TestPlanPerEdge"},
+	{id: "P4", what: "an edge tries to read what is another's",
+		tests: "e2e.TestFleetOfSlices"},
 }
 
 // rows are those that the catalogue has to have.

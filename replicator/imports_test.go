@@ -31,6 +31,10 @@ var mayImport = map[string][]string{
 	"replicator/failpoint": {"replicator/failpoint"},
 	"filter":               {"filter", "replicator/change", "replicator/fault"},
 	"filter/object":        {"filter/object"},
+	"filter/strictyaml":    {"filter/strictyaml", "replicator/fault"},
+	"filter/manifest":      {"filter/manifest", "filter/object", "filter/strictyaml", "replicator/fault"},
+	"filter/transform":     {"filter/transform", "filter/strictyaml"}, // the latter in tests
+	"filter/where":         {"filter/where"},
 	"conflict":             {"conflict", "replicator/change", "replicator/fault"},
 	"wal":                  {"wal", "replicator/failpoint"},
 }

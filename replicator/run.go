@@ -101,7 +101,8 @@ func export(ctx context.Context, cfg *config.Exporter, instance string, nc *nats
 			MaxAge:   cfg.Stream.MaxAge,
 			Replicas: cfg.Stream.Replicas,
 		},
-		Selections: cfg.Selections,
+		Policies: cfg.Loaded,
+		Cluster:  cfg.Cluster(),
 	}, nc, func(s *filter.Selection) exporter.Source {
 		return source.New(cli, s.SourceRanges(), source.Options{Progress: min(cfg.Heartbeat, time.Second)}, logger)
 	}, &pairs{nc: nc, source: cfg.Name, replicas: cfg.Stream.Replicas}, logger)
@@ -213,20 +214,113 @@ type pairs struct {
 	replicas int
 }
 
-// Channel implements exporter.Pairs.
-func (p *pairs) Channel(ctx context.Context, edge string) (string, bool, error) {
+// Edge implements exporter.Pairs.
+func (p *pairs) Edge(ctx context.Context, name string) (exporter.Edge, bool, error) {
 	registry, err := pairing.OpenReplicated(ctx, p.nc, p.replicas, time.Now)
 	if err != nil {
-		return "", false, err
+		return exporter.Edge{}, false, err
 	}
-	rec, err := registry.Get(ctx, edge)
+	rec, err := registry.Get(ctx, name)
 	if errors.Is(err, pairing.ErrNoPair) {
-		return "", false, nil
+		return exporter.Edge{}, false, nil
 	}
 	if err != nil {
-		return "", false, err
+		return exporter.Edge{}, false, err
 	}
-	return rec.Policy, rec.State == pairing.Paired && rec.Source == p.source, nil
+	return edgeOf(rec), rec.State == pairing.Paired && rec.Source == p.source, nil
+}
+
+// Edges implements exporter.Pairs.
+func (p *pairs) Edges(ctx context.Context) ([]exporter.Edge, error) {
+	registry, err := pairing.OpenReplicated(ctx, p.nc, p.replicas, time.Now)
+	if err != nil {
+		return nil, err
+	}
+	var edges []exporter.Edge
+	now := time.Now()
+	complete := false
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	err = registry.Follow(ctx, func(e pairing.Entry) {
+		// A record that cannot be read is one of a pair that is shut out.
+		if r := e.Record; e.Err == nil && r.Source == p.source && r.State != pairing.Removed && !r.Expired(now) {
+			edges = append(edges, edgeOf(r))
+		}
+	}, func() { complete = true; stop() })
+	if !complete {
+		return nil, err
+	}
+	return edges, nil
+}
+
+// pairPause is the wait before the pairs are listened to again.
+const pairPause = time.Second
+
+// Follow implements exporter.Pairs.
+func (p *pairs) Follow(ctx context.Context, fn func([]exporter.Edge) error) error {
+	for {
+		err := p.followOnce(ctx, fn)
+		var stop *stopped
+		if errors.As(err, &stop) {
+			return stop.error
+		}
+		select {
+		case <-time.After(pairPause): // the hub was away
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// stopped is an error of who is told of pairs, apart from those of the hub.
+type stopped struct{ error }
+
+// pairsSettle is how long changes of pairs are gathered before they are told.
+const pairsSettle = 200 * time.Millisecond
+
+func (p *pairs) followOnce(ctx context.Context, fn func([]exporter.Edge) error) error {
+	registry, err := pairing.OpenReplicated(ctx, p.nc, p.replicas, time.Now)
+	if err != nil {
+		return err
+	}
+	changed := make(chan struct{}, 1)
+	note := func() {
+		select {
+		case changed <- struct{}{}:
+		default: // it is noted already
+		}
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return registry.Follow(ctx, func(pairing.Entry) { note() }, note) })
+	group.Go(func() error { return p.tell(ctx, changed, fn) })
+	return group.Wait()
+}
+
+// tell gives fn the pairs soon after each change.
+func (p *pairs) tell(ctx context.Context, changed <-chan struct{}, fn func([]exporter.Edge) error) error {
+	for {
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		select {
+		case <-time.After(pairsSettle):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		edges, err := p.Edges(ctx)
+		if err != nil {
+			return err
+		}
+		if err := fn(edges); err != nil {
+			return &stopped{err}
+		}
+	}
+}
+
+func edgeOf(r pairing.Record) exporter.Edge {
+	return exporter.Edge{Edge: filter.Edge{Name: r.Name, Labels: r.Labels}, Policy: r.Policy}
 }
 
 // MayReply implements exporter.Pairs.

@@ -161,7 +161,7 @@ func (s *stage) report(ctx context.Context) (status.Item, int64, error) {
 	}
 	list := status.Merge(status.Observation{
 		Source: sourceName, Now: all.Now, Exporter: all.Exporter, Edges: all.Edges,
-		Pairs: []status.Pair{{Name: edgeName, Channel: policyName, Joined: s.joined}},
+		Pairs: []status.Pair{{Name: edgeName, Policy: policyName, Joined: s.joined}},
 	})
 	return list.Items[0], list.Source.Revision, nil
 }

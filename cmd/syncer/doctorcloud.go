@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -18,14 +19,14 @@ import (
 
 func (d *doctor) examineCloud(path string, cfg *config.Exporter) {
 	d.group("configuration")
-	d.ok("%s is valid: source %s, %d policies", path, cfg.Name, len(cfg.Selections))
+	d.ok("%s is valid: source %s, %d policies", path, cfg.Name, len(cfg.Loaded))
 	d.group("data directory")
 	d.dataDir(cfg.DataDir)
 	d.group("source etcd")
 	if cli := d.etcd(dial.Source, cfg.Source.Etcd); cli != nil {
 		d.group("policies")
-		for _, sel := range cfg.Selections {
-			d.policy(cli, sel, cfg.Source.Etcd)
+		for _, p := range cfg.Loaded {
+			d.policyIn(cli, p, cfg)
 		}
 		_ = cli.Close() // it was only to look
 	}
@@ -51,6 +52,20 @@ func (d *doctor) cloudHubAway(cfg *config.Exporter, err error) {
 		return
 	}
 	d.fail(err)
+}
+
+// policyIn looks at a policy of the configuration.
+func (d *doctor) policyIn(cli *clientv3.Client, p filter.Policy, cfg *config.Exporter) {
+	if p.PerEdge() {
+		d.ok("%s is filled in per edge", p.Metadata.Name)
+		return
+	}
+	sel, err := filter.Compile(p, cfg.Cluster())
+	if err != nil {
+		d.fail(err)
+		return
+	}
+	d.policy(cli, sel, cfg.Source.Etcd)
 }
 
 // policy counts what a policy matches now; the read shows that it is allowed.
@@ -120,17 +135,19 @@ func (d *doctor) pairs(c *cloud) {
 		d.fail(err)
 		return
 	}
-	paired, known := 0, map[string]bool{}
-	for _, sel := range c.cfg.Selections {
-		known[sel.Name()] = true
+	known, err := c.policies(ctx)
+	if err != nil {
+		d.fail(err)
+		return
 	}
+	paired := 0
 	for _, r := range recs {
 		if r.State == pairing.Removed {
 			continue
 		}
-		if !known[r.Policy] {
+		if !slices.Contains(policyNames(known), r.Policy) {
 			d.warn("put the policy back, or: syncer pair create "+r.Name+" --replace --policy POLICY",
-				"%s is paired with policy %s, which is not configured any more", r.Name, r.Policy)
+				"%s is paired with policy %s, which is neither configured nor applied any more", r.Name, r.Policy)
 		}
 		switch {
 		case r.State == pairing.Paired:
@@ -142,7 +159,7 @@ func (d *doctor) pairs(c *cloud) {
 		}
 	}
 	if paired == 0 {
-		d.warn("syncer pair create EDGE --policy "+c.cfg.Selections[0].Name(), "no edge is paired")
+		d.warn("syncer pair create EDGE --policy POLICY", "no edge is paired")
 		return
 	}
 	d.ok("%d edges are paired", paired)

@@ -56,6 +56,10 @@ var traps = map[failpoint.Name]trap{
 	failpoint.ChunkReadAfter:          {firstCopy, 2},
 	failpoint.ChunkPublishBefore:      {firstCopy, 2},
 	failpoint.ChunkPublishAfter:       {firstCopy, 2},
+	failpoint.PolicyStoreBefore:       {applying, 1},
+	failpoint.PolicyStoreAfter:        {applying, 1},
+	failpoint.PolicyCopyBefore:        {applying, 1},
+	failpoint.PolicyCopyAfter:         {applying, 1},
 	failpoint.PublishBefore:           {underWay, 9},
 	failpoint.PublishAfter:            {underWay, 9},
 	failpoint.AckBefore:               {underWay, 9},
@@ -284,6 +288,41 @@ func (r *rig) noise(size int) string {
 		b[i] = byte(r.random.Uint32())
 	}
 	return string(b)
+}
+
+// applying has somebody apply a policy, again and again until it is in force.
+func applying(r *rig, victim *daemon, plan string) (*testbed.Process, func()) {
+	r.start()
+	stop := r.load(usual)
+	r.truth.moves()
+	victim.halt()
+	p := victim.startAt(r.t, plan)
+	r.write("more.yaml", "apiVersion: syncer/v1alpha1\nkind: Policy\nmetadata: {name: more}\nspec: {rules: [{prefix: /more/}]}\n")
+	applied := make(chan error, 1)
+	go func() { applied <- r.applies(r.path("more.yaml")) }()
+	return p, func() {
+		stop()
+		if err := <-applied; err != nil {
+			r.t.Fatal(err)
+		}
+		if out := r.must("policy", "list", "-o", "name", "-c", r.path("cloud.yaml")); string(out) != "flags\nmore\n" {
+			r.t.Errorf("the policies are %q", out)
+		}
+	}
+}
+
+// applies has a policy in force, however often the exporter dies over it.
+func (r *rig) applies(file string) error {
+	deadline := time.Now().Add(2 * patience)
+	for {
+		res, err := r.command(r.t.Context(), "policy", "apply", "-f", file, "-c", r.path("cloud.yaml"))
+		if err == nil && res.code == 0 {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("apply %s: exit code %d, %v\n%s", file, res.code, err, res.stderr)
+		}
+	}
 }
 
 // joinsAgain kills the command with which the edge joins; the same command then

@@ -108,7 +108,7 @@ func (o *observer) choose(ob *status.Observation, recs []pairing.Record) error {
 			delete(ob.Edges, r.Name)
 			continue
 		}
-		ob.Pairs = append(ob.Pairs, status.Pair{Name: r.Name, Channel: r.Policy, Joined: r.Used, Expires: r.Expires})
+		ob.Pairs = append(ob.Pairs, status.Pair{Name: r.Name, Policy: r.Policy, Joined: r.Used, Expires: r.Expires})
 	}
 	if o.edge == "" {
 		return nil

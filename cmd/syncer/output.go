@@ -81,12 +81,20 @@ func printYAML(w io.Writer, object any) error {
 	return err
 }
 
-// block writes out what JSON has in braces and quotes.
+// block writes out what JSON has in braces and quotes, except where some YAML
+// reader needs the quotes.
 func block(n *yaml.Node) {
-	if len(n.Content) > 0 || n.Kind == yaml.ScalarNode {
+	if len(n.Content) > 0 || n.Kind == yaml.ScalarNode && !(n.ShortTag() == "!!str" && needsQuotes(n.Value)) {
 		n.Style = 0
 	}
 	for _, child := range n.Content {
 		block(child)
 	}
+}
+
+// needsQuotes reports whether a text is anything else to some YAML reader when it
+// stands without quotes.
+func needsQuotes(text string) bool {
+	data, err := yaml.Marshal(text)
+	return err != nil || len(data) == 0 || data[0] == '"' || data[0] == '\''
 }

@@ -2,6 +2,9 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -28,6 +31,7 @@ type pairView struct {
 	Name     string     `json:"name"`
 	Source   string     `json:"source"`
 	Policy   string     `json:"policy"`
+	Labels   labels     `json:"labels,omitempty"`
 	State    string     `json:"state"` // offered, expired, paired or removed
 	Created  time.Time  `json:"created"`
 	Expires  time.Time  `json:"expires"` // of the token
@@ -40,7 +44,7 @@ type pairView struct {
 
 func viewPair(r pairing.Record, now time.Time) pairView {
 	v := pairView{
-		Name: r.Name, Source: r.Source, Policy: r.Policy, State: string(r.State),
+		Name: r.Name, Source: r.Source, Policy: r.Policy, Labels: r.Labels, State: string(r.State),
 		Created: r.Created, Expires: r.Expires, Hostname: r.Hostname, Version: r.Software, EdgeKey: r.EdgeKey,
 	}
 	if r.Expired(now) {
@@ -67,4 +71,19 @@ func (v pairView) since(now time.Time) string {
 	default:
 		return status.Ago(now.Sub(v.Expires)) + " ago"
 	}
+}
+
+// labels are the labels of an edge.
+type labels map[string]string
+
+// String is the labels in the order of their names, or a dash.
+func (l labels) String() string {
+	if len(l) == 0 {
+		return "-"
+	}
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(l)) {
+		out = append(out, name+"="+l[name])
+	}
+	return strings.Join(out, ",")
 }

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/syncer-io/syncer/filter"
 	"github.com/syncer-io/syncer/replicator/config"
 	"github.com/syncer-io/syncer/replicator/fault"
 	"github.com/syncer-io/syncer/replicator/pairing"
@@ -17,6 +19,7 @@ import (
 
 type pairCreateOptions struct {
 	policy  string
+	labels  []string
 	ttl     time.Duration
 	replace bool
 	url     string
@@ -29,6 +32,7 @@ type offerView struct {
 	Name    string    `json:"name"`
 	Source  string    `json:"source"`
 	Policy  string    `json:"policy"`
+	Labels  labels    `json:"labels,omitempty"`
 	URL     string    `json:"url"`
 	Token   string    `json:"token"`
 	Expires time.Time `json:"expires"`
@@ -44,6 +48,7 @@ func newPairCreate(s *session) *cobra.Command {
 token is used once, expires, and is shown only now. Whoever holds it can take
 the edge's place until then.`,
 		Example: `  syncer pair create store-1 --policy flags
+  syncer pair create store-1 --policy store --label region=eu --label tier=gold
   syncer pair create store-1 --policy flags --ttl 15m -o json
   syncer pair create store-1 --policy flags --replace   # the old edge is shut out at once`,
 		Args: wants(0, "the name of the edge"),
@@ -51,6 +56,7 @@ the edge's place until then.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.policy, "policy", "", "`policy` that the edge receives; may be left out when there is only one")
+	flags.StringArrayVar(&o.labels, "label", nil, "`name=value` that policies may use as ${edge.labels.name}; may be repeated")
 	flags.DurationVar(&o.ttl, "ttl", pairing.DefaultTTL, "how long the token can be used")
 	flags.BoolVar(&o.replace, "replace", false, "end a pair of this name first, with its edge's access")
 	flags.StringVar(&o.url, "url", "", "`url` of the hub as the edge reaches it; default: from the configuration")
@@ -62,11 +68,12 @@ func (o pairCreateOptions) run(cmd *cobra.Command, s *session, edge string) erro
 	if o.ttl <= 0 {
 		return fault.New(fault.Usage, "give a time such as 1h", "--ttl %v: a token cannot be valid for that long", o.ttl)
 	}
-	cfg, _, err := s.exporterConfig(config.Overlay{})
+	labels, err := pairing.ParseLabels(o.labels)
 	if err != nil {
 		return err
 	}
-	if o.policy, err = choosePolicy(cfg, o.policy); err != nil {
+	cfg, _, err := s.exporterConfig(config.Overlay{})
+	if err != nil {
 		return err
 	}
 	c, err := s.openCloud(cmd)
@@ -80,8 +87,18 @@ func (o pairCreateOptions) run(cmd *cobra.Command, s *session, edge string) erro
 	if err != nil {
 		return err
 	}
+	known, err := c.policies(ctx)
+	if err != nil {
+		return err
+	}
+	if o.policy, err = choosePolicy(cfg.Name, policyNames(known), o.policy); err != nil {
+		return err
+	}
+	if err := canServe(known, o.policy, filter.Edge{Name: edge, Labels: labels}, cfg.Cluster()); err != nil {
+		return err
+	}
 	token, rec, err := registry.Create(ctx, pairing.Offer{
-		Name: edge, Source: c.cfg.Name, Policy: o.policy, TTL: o.ttl, Replace: o.replace,
+		Name: edge, Source: c.cfg.Name, Policy: o.policy, Labels: labels, TTL: o.ttl, Replace: o.replace,
 	})
 	if err != nil {
 		return c.explain(err)
@@ -95,7 +112,7 @@ func (o pairCreateOptions) show(cmd *cobra.Command, cfg *config.Exporter, rec pa
 		url = edgeURL(cfg)
 	}
 	v := offerView{
-		Kind: kind("PairOffer"), Name: rec.Name, Source: rec.Source, Policy: rec.Policy,
+		Kind: kind("PairOffer"), Name: rec.Name, Source: rec.Source, Policy: rec.Policy, Labels: rec.Labels,
 		URL: url, Token: token.Reveal(), Expires: rec.Expires,
 	}
 	v.Join = fmt.Sprintf("syncer join %s --token %s", v.URL, v.Token)
@@ -122,25 +139,22 @@ func advise(cmd *cobra.Command, v offerView) {
 }
 
 // choosePolicy is the policy of that name, or the only one.
-func choosePolicy(cfg *config.Exporter, name string) (string, error) {
-	known := make([]string, len(cfg.Selections))
-	for i, sel := range cfg.Selections {
-		known[i] = sel.Name()
-		if sel.Name() == name {
-			return name, nil
-		}
-	}
+func choosePolicy(source string, known []string, name string) (string, error) {
 	list := strings.Join(known, ", ")
-	if name == "" {
-		if len(known) == 1 {
-			return known[0], nil
-		}
+	switch near := nearest(name, known); {
+	case slices.Contains(known, name):
+		return name, nil
+	case len(known) == 0:
+		return "", fault.New(fault.Usage, "syncer policy apply -f FILE, or add one to the exporter's configuration", "source %s has no policies", source)
+	case name == "" && len(known) == 1:
+		return known[0], nil
+	case name == "":
 		return "", fault.New(fault.Usage, "give --policy, one of: "+list, "which policy shall the edge receive?")
+	case near != "":
+		return "", fault.New(fault.Usage, "--policy "+near, "there is no policy %q in %s; did you mean %q?", name, source, near)
+	default:
+		return "", fault.New(fault.Usage, "use one of: "+list, "there is no policy %q in %s", name, source)
 	}
-	if near := nearest(name, known); near != "" {
-		return "", fault.New(fault.Usage, "--policy "+near, "there is no policy %q in %s; did you mean %q?", name, cfg.Name, near)
-	}
-	return "", fault.New(fault.Usage, "use one of: "+list, "there is no policy %q in %s", name, cfg.Name)
 }
 
 // edgeURL is the hub's address as edges may reach it.

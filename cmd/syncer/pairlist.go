@@ -60,7 +60,7 @@ func (o pairListOptions) run(cmd *cobra.Command, s *session) error {
 		return err
 	}
 	if len(v.Items) == 0 && o.out.forPeople() {
-		fmt.Fprintf(cmd.ErrOrStderr(), "Source %s has no pairs.\nNext: syncer pair create EDGE --policy %s\n", c.cfg.Name, c.cfg.Selections[0].Name())
+		fmt.Fprintf(cmd.ErrOrStderr(), "Source %s has no pairs.\nNext: syncer pair create EDGE --policy POLICY\n", c.cfg.Name)
 	}
 	return nil
 }
@@ -69,13 +69,13 @@ func (o pairListOptions) draw(p *page, items []pairView, now time.Time) {
 	if len(items) == 0 {
 		return
 	}
-	head := plain("EDGE", "POLICY", "STATE", "SINCE", "HOST")
+	head := plain("EDGE", "POLICY", "STATE", "SINCE", "HOST", "LABELS")
 	if o.out.wide() {
 		head = append(head, plain("VERSION", "KEY")...)
 	}
 	rows := [][]cell{head}
 	for _, v := range items {
-		row := plain(v.Name, v.Policy, v.State, v.since(now), v.Hostname)
+		row := plain(v.Name, v.Policy, v.State, v.since(now), v.Hostname, v.Labels.String())
 		if o.out.wide() {
 			row = append(row, plain(v.Version, v.EdgeKey)...)
 		}

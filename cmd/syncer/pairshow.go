@@ -74,6 +74,7 @@ func (v pairDetail) draw(p *page) {
 	p.line("Edge      %s", v.Name)
 	p.line("Source    %s", v.Source)
 	p.line("Policy    %s", v.Policy)
+	p.line("Labels    %v", v.Labels)
 	p.line("State     %s (%s)", v.State, v.since(time.Now()))
 	p.line("Created   %s", v.Created.UTC().Format(time.RFC3339))
 	if v.Hostname != "" {

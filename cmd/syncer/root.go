@@ -28,6 +28,7 @@ In the cloud an exporter follows the source etcd and publishes the changes that
 a policy selects on a hub (NATS with JetStream). At each edge an importer
 receives them and writes them into the local etcd.`,
 		Example: `  syncer hub    --data-dir hub                     # the hub, as a daemon of its own
+  syncer policy init > flags.yaml                  # what is to cross
   syncer export -c cloud.yaml                      # the cloud's daemon
   syncer pair   create store-1 --policy flags      # a token for one edge
   syncer join   nats://hub:4222 --token TOKEN --target-etcd http://127.0.0.1:2379
@@ -50,10 +51,11 @@ receives them and writes them into the local etcd.`,
 	root.SetFlagErrorFunc(flagError)
 	group(root)
 	root.AddGroup(&cobra.Group{ID: groupDaemons, Title: "Daemons:"},
+		&cobra.Group{ID: groupPolicies, Title: "Policies:"},
 		&cobra.Group{ID: groupPairs, Title: "Pairing:"},
 		&cobra.Group{ID: groupLook, Title: "Looking:"},
 		&cobra.Group{ID: groupOperate, Title: "Operating edges, from the cloud or at the edge:"})
-	root.AddCommand(newHub(s), newExport(s), newImport(s), newPair(s), newJoin(s), newStatus(s),
+	root.AddCommand(newHub(s), newExport(s), newImport(s), newPolicy(s), newPair(s), newJoin(s), newStatus(s),
 		newResync(s), newVerify(s), newDiff(s), newPause(s), newResume(s), newParked(s),
 		newDoctor(s), newWAL(), newVersion(), exitCodesTopic(), configurationTopic())
 	root.InitDefaultCompletionCmd()
@@ -67,10 +69,11 @@ receives them and writes them into the local etcd.`,
 
 // The groups of `syncer help`.
 const (
-	groupDaemons = "daemons"
-	groupPairs   = "pairs"
-	groupLook    = "look"
-	groupOperate = "operate"
+	groupDaemons  = "daemons"
+	groupPolicies = "policies"
+	groupPairs    = "pairs"
+	groupLook     = "look"
+	groupOperate  = "operate"
 )
 
 // group makes a command that only holds others: alone it prints its help, and

@@ -38,7 +38,7 @@ func (o statusOptions) draw(p *page, list status.List) {
 func (o statusOptions) head() []cell {
 	head := plain("EDGE", "STATE", "LAG", "PENDING", "VERIFIED", "REPORT")
 	if o.out.wide() {
-		head = append(head, plain("CHANNEL", "APPLIED", "SOURCE", "LINEAGE", "KEYS", "TIER", "RESYNCS", "TORN", "PARKED", "VERSION")...)
+		head = append(head, plain("POLICY", "CHANNEL", "APPLIED", "SOURCE", "LINEAGE", "KEYS", "TIER", "RESYNCS", "TORN", "PARKED", "VERSION")...)
 	}
 	return head
 }
@@ -49,7 +49,7 @@ func (o statusOptions) row(it status.Item) []cell {
 		row[1].style = colours(it.State)
 	}
 	if o.out.wide() {
-		row = append(row, plain(it.Channel, revision(it.AppliedRevision), revision(it.SourceRevision),
+		row = append(row, plain(dash(it.Policy), dash(it.Channel), revision(it.AppliedRevision), revision(it.SourceRevision),
 			dash(it.Lineage.String()), fmt.Sprint(it.Keys), dash(it.Tier), fmt.Sprint(it.Resyncs), fmt.Sprint(it.Torn), fmt.Sprint(it.ParkedKeys), dash(it.Version))...)
 	}
 	return row

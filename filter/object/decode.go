@@ -1,6 +1,7 @@
 package object
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -87,7 +88,7 @@ func (s stored) typeMeta() (apiVersion, kind string, err error) {
 // check compares what a value calls itself with the resource of its key.
 func (r Resource) check(apiVersion, kind string) (schema.GroupVersionKind, error) {
 	gv, err := schema.ParseGroupVersion(apiVersion)
-	if err != nil || gv.Group != r.Group || kind != r.Kind {
+	if err != nil || gv.Version == "" || gv.Group != r.Group || kind != r.Kind {
 		return schema.GroupVersionKind{}, refuse(tryRewrite, "the key is one of %s, and the value is a %q of %q", r.Word, kind, apiVersion)
 	}
 	gvk := gv.WithKind(kind)
@@ -121,7 +122,8 @@ func jsonInto(value []byte, typed runtime.Object) error {
 		return refuse(tryRewrite, "the value is damaged: %v", err)
 	}
 	for _, err := range strict {
-		if f, ok := err.(json.FieldError); !ok || !strings.HasPrefix(f.FieldPath(), "status.") {
+		var f json.FieldError
+		if !errors.As(err, &f) || !strings.HasPrefix(f.FieldPath(), "status.") {
 			return refuse(tryNewer, "the value has what syncer does not know: %v", err)
 		}
 	}

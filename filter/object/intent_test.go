@@ -96,8 +96,8 @@ func service(managed string, change func(*core.ServiceSpec)) *core.Service {
 	}
 	change(&s.Spec)
 	s.ManagedFields = []meta.ManagedFieldsEntry{
-		{Manager: "kubectl", Operation: "Update", APIVersion: "v1", FieldsType: "FieldsV1", FieldsV1: &meta.FieldsV1{Raw: []byte(managed)}},
-		{Manager: "kcm", Operation: "Update", APIVersion: "v1", FieldsType: "FieldsV1", Subresource: "status", FieldsV1: &meta.FieldsV1{Raw: []byte(`{"f:spec":{"f:clusterIP":{}}}`)}},
+		{Manager: "kubectl", Operation: "Update", APIVersion: "v1", FieldsType: "FieldsV1", FieldsV1: meta.NewFieldsV1(managed)},
+		{Manager: "kcm", Operation: "Update", APIVersion: "v1", FieldsType: "FieldsV1", Subresource: "status", FieldsV1: meta.NewFieldsV1(`{"f:spec":{"f:clusterIP":{}}}`)},
 	}
 	return s
 }
@@ -141,5 +141,16 @@ func TestIntentOfKinds(t *testing.T) {
 			}
 			checkIntent(t, name, keyOf(t, strings.SplitN(name, "_", 2)[0], m.Namespace, m.Name), value)
 		})
+	}
+}
+
+// An API server that stores JSON keeps the kind of an inner object, and one
+// that stores protobuf does not.
+func TestIntentOfInnerObjectsHasNoKind(t *testing.T) {
+	const inner = `"volumeClaimTemplates":[{"apiVersion":"v1","kind":"PersistentVolumeClaim","metadata":{"name":"d"},"spec":{}}]`
+	k := keyOf(t, "statefulsets.apps", "shop", "db")
+	got := intent(t, k, []byte(`{"apiVersion":"apps/v1","kind":"StatefulSet","metadata":{"name":"db","namespace":"shop"},"spec":{`+inner+`}}`))
+	if bytes.Contains(got, []byte("PersistentVolumeClaim")) {
+		t.Errorf("%s", got)
 	}
 }

@@ -8,20 +8,21 @@ import (
 
 // cleanKind is what is special about a kind.
 var cleanKind = map[string]func(*cleaning){
-	"services":               (*cleaning).service,
-	"jobs.batch":             (*cleaning).job,
-	"cronjobs.batch":         (*cleaning).cronJob,
-	"persistentvolumeclaims": (*cleaning).claim,
-	"persistentvolumes":      (*cleaning).volume,
-	"serviceaccounts":        (*cleaning).serviceAccount,
-	"namespaces":             (*cleaning).namespace,
-	"pods":                   (*cleaning).pod,
-	"podtemplates":           func(c *cleaning) { podTemplate(child(c.fields, "template")) },
-	"deployments.apps":       (*cleaning).template,
-	"daemonsets.apps":        (*cleaning).template,
-	"replicasets.apps":       (*cleaning).replicaSet,
-	"replicationcontrollers": (*cleaning).template,
-	"statefulsets.apps":      (*cleaning).statefulSet,
+	"services":                               (*cleaning).service,
+	"jobs.batch":                             (*cleaning).job,
+	"cronjobs.batch":                         (*cleaning).cronJob,
+	"persistentvolumeclaims":                 (*cleaning).claim,
+	"persistentvolumes":                      (*cleaning).volume,
+	"serviceaccounts":                        (*cleaning).serviceAccount,
+	"namespaces":                             (*cleaning).namespace,
+	"pods":                                   (*cleaning).pod,
+	"podtemplates":                           func(c *cleaning) { podTemplate(child(c.fields, "template")) },
+	"deployments.apps":                       (*cleaning).template,
+	"daemonsets.apps":                        (*cleaning).template,
+	"replicasets.apps":                       (*cleaning).replicaSet,
+	"replicationcontrollers":                 (*cleaning).template,
+	"statefulsets.apps":                      (*cleaning).statefulSet,
+	"clusterroles.rbac.authorization.k8s.io": (*cleaning).clusterRole,
 	"horizontalpodautoscalers.autoscaling": func(c *cleaning) {
 		c.dropAnnotations("autoscaling.alpha.kubernetes.io/conditions", "autoscaling.alpha.kubernetes.io/current-metrics")
 	},
@@ -111,6 +112,13 @@ func (c *cleaning) serviceAccount() { delete(c.fields, "secrets") }
 func (c *cleaning) namespace() {
 	delete(c.fields, "spec")
 	delete(child(c.metadata, "labels"), "kubernetes.io/metadata.name")
+}
+
+// A ClusterRole that gathers others has its rules from those of its cluster.
+func (c *cleaning) clusterRole() {
+	if len(child(c.fields, "aggregationRule")) > 0 {
+		delete(c.fields, "rules")
+	}
 }
 
 // What admission adds to every Pod.

@@ -119,29 +119,3 @@ func FuzzReadMeta(f *testing.F) {
 		}
 	})
 }
-
-func BenchmarkReadMeta(b *testing.B) {
-	selector, err := labels.Parse("app=web,tier!=back")
-	if err != nil {
-		b.Fatal(err)
-	}
-	mixed := []runtime.Object{deployment("shop", "web"), pod("shop", "web"), configMap("shop", "web"), lease("shop", "web")}
-	for name, encode := range map[string]func(testing.TB, runtime.Object) []byte{"protobuf": inProtobuf, "json": inJSON, "cbor": inCBOR} {
-		var values [][]byte
-		for _, o := range mixed {
-			values = append(values, encode(b, o))
-		}
-		b.Run(name, func(b *testing.B) {
-			b.ReportAllocs()
-			i := 0
-			for b.Loop() {
-				m, err := ReadMeta(values[i%len(values)])
-				if err != nil || !selector.Matches(m) {
-					b.Fatal(m, err)
-				}
-				i++
-			}
-			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "decisions/s")
-		})
-	}
-}

@@ -18,6 +18,8 @@ import (
 type shape struct {
 	members []*member
 	numbers map[protowire.Number]*member
+	// It says its own kind, which protobuf does not keep of an inner object.
+	selfNaming bool
 }
 
 // member is one field of a message.
@@ -25,6 +27,7 @@ type member struct {
 	name string // in JSON; "" when its fields are those of the message around it
 	of   *shape // of a message, or of each message of a list or map; or nil
 	dict bool   // a map: its entries are messages with a key and a value
+	none any    // what null means in a map of lists ([]any{}) or of bytes ("")
 	// An empty value of a plain field cannot be told from an absent one in Go.
 	plain bool
 	// A message that its type calls optional, and that Go writes nevertheless.
@@ -61,6 +64,7 @@ func shapeOf(t reflect.Type, all map[reflect.Type]*shape) *shape {
 		if !f.IsExported() || name == "-" && number == 0 {
 			continue
 		}
+		s.selfNaming = s.selfNaming || f.Type == reflect.TypeFor[meta.TypeMeta]()
 		m := memberOf(f.Type, all)
 		m.name = strings.TrimPrefix(name, "-")
 		m.quirk = m.of != nil && m.plain && strings.Contains(options, "omit")
@@ -86,6 +90,11 @@ func memberOf(t reflect.Type, all map[reflect.Type]*shape) *member {
 			m.plain = false
 		case reflect.Map:
 			m.plain, m.dict = false, true
+			if e := t.Elem(); e == reflect.TypeFor[[]byte]() {
+				m.none = ""
+			} else if e.Kind() == reflect.Slice {
+				m.none = []any{}
+			}
 		default:
 			return m
 		}
@@ -142,6 +151,14 @@ func (s *shape) tidy(fields map[string]any) {
 	}
 }
 
+func (s *shape) tidyInner(fields map[string]any) {
+	if s.selfNaming {
+		delete(fields, "apiVersion")
+		delete(fields, "kind")
+	}
+	s.tidy(fields)
+}
+
 // tidy reports whether the value of the member says nothing.
 func (m *member) tidy(value any) (nothing bool) {
 	switch v := value.(type) {
@@ -152,13 +169,26 @@ func (m *member) tidy(value any) (nothing bool) {
 		switch {
 		case m.dict:
 			m.each(maps.Values(v))
+			m.fill(v)
 			return len(v) == 0
 		case m.of != nil:
-			m.of.tidy(v)
+			m.of.tidyInner(v)
 			return len(v) == 0 && m.quirk
 		}
 	}
 	return false
+}
+
+// fill says what protobuf says, which has no null.
+func (m *member) fill(dict map[string]any) {
+	if m.none == nil {
+		return
+	}
+	for key, value := range dict {
+		if value == nil {
+			dict[key] = m.none
+		}
+	}
 }
 
 func (m *member) each(elements func(yield func(any) bool)) {
@@ -167,7 +197,7 @@ func (m *member) each(elements func(yield func(any) bool)) {
 	}
 	for e := range elements {
 		if fields, ok := e.(map[string]any); ok {
-			m.of.tidy(fields)
+			m.of.tidyInner(fields)
 		}
 	}
 }

@@ -53,7 +53,7 @@ func fields(namespace, name string) meta.ObjectMeta {
 		Finalizers:        []string{"example.com/keep"},
 		ManagedFields: []meta.ManagedFieldsEntry{{
 			Manager: "kubectl", Operation: "Update", APIVersion: "v1", Time: ptr(meta.Unix(1_790_000_000, 0)),
-			FieldsType: "FieldsV1", FieldsV1: &meta.FieldsV1{Raw: []byte(`{"f:metadata":{"f:labels":{".":{},"f:app":{},"f:tier":{}}},"f:spec":{"f:replicas":{}}}`)},
+			FieldsType: "FieldsV1", FieldsV1: meta.NewFieldsV1(`{"f:metadata":{"f:labels":{".":{},"f:app":{},"f:tier":{}}},"f:spec":{"f:replicas":{}}}`),
 		}},
 	}
 }

@@ -20,9 +20,9 @@ type Exporter struct {
 	Source Source `yaml:"source"`
 	// Hub carries the changes. Required.
 	Hub Hub `yaml:"hub"`
-	// Policies are files with policies, or globs of them. At least one
-	// policy is required.
-	Policies []string `yaml:"policies,required"`
+	// Policies are files with policies, or globs of them. Default none: then
+	// they come by "syncer policy apply". A policy of a file cannot be applied.
+	Policies []string `yaml:"policies"`
 	// DataDir holds the exporter's index; losing it costs time only.
 	// Required.
 	DataDir string `yaml:"dataDir"`
@@ -36,8 +36,8 @@ type Exporter struct {
 	// Metrics serves metrics. Default off.
 	Metrics Metrics `yaml:"metrics"`
 
-	// Selections are the compiled policies, in the order of Policies.
-	Selections []*filter.Selection `yaml:"-"`
+	// Loaded are the policies of those files, in their order, and sound.
+	Loaded []filter.Policy `yaml:"-"`
 }
 
 // Hub is either run by the exporter or reached by URL.
@@ -92,7 +92,7 @@ type Stream struct {
 // Spool is the exporter's write-ahead log of what happens at the source while
 // the hub is away. What does not fit is compared instead when the hub is back.
 type Spool struct {
-	// MaxBytes is the most that it keeps of one policy, in bytes, at least
+	// MaxBytes is the most that it keeps of one channel, in bytes, at least
 	// 1MiB. Default 256MiB.
 	MaxBytes strictyaml.Bytes `yaml:"maxBytes"`
 }

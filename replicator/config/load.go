@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/syncer-io/syncer/filter"
 	"github.com/syncer-io/syncer/filter/strictyaml"
 	"github.com/syncer-io/syncer/replicator/fault"
 )
@@ -116,7 +115,7 @@ func parseExporter(r *strictyaml.Report, doc *strictyaml.Document, overlays []Ov
 	apply(doc, e.slots(), overlays)
 	e.SetDefaults()
 	e.validate(doc)
-	e.Selections = loadPolicies(r, doc, e.Policies, filter.Cluster{Prefix: e.Source.KubernetesPrefix})
+	e.Loaded = loadPolicies(r, doc, e.Policies, e.Cluster())
 	return &e
 }
 

@@ -23,8 +23,8 @@ func TestLoadExporter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(e.Selections) != 2 || e.Selections[0].Name() != "flags" || e.Selections[1].Name() != "limits" {
-		t.Errorf("selections are %v", e.Selections)
+	if len(e.Loaded) != 2 || e.Loaded[0].Metadata.Name != "flags" || e.Loaded[1].Metadata.Name != "limits" {
+		t.Errorf("policies are %v", e.Loaded)
 	}
 	if e.Heartbeat != DefaultHeartbeat || e.Stream != (Stream{MaxBytes: DefaultStreamMaxBytes, MaxAge: DefaultStreamMaxAge, Replicas: 1}) {
 		t.Errorf("defaults are %v and %+v", e.Heartbeat, e.Stream)
@@ -65,8 +65,8 @@ func TestPathsAreRelativeToTheFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e.DataDir != filepath.FromSlash("../../testdata/config/data/cloud") || len(e.Selections) != 2 {
-		t.Errorf("dataDir is %s with %d policies", e.DataDir, len(e.Selections))
+	if e.DataDir != filepath.FromSlash("../../testdata/config/data/cloud") || len(e.Loaded) != 2 {
+		t.Errorf("dataDir is %s with %d policies", e.DataDir, len(e.Loaded))
 	}
 }
 

@@ -10,9 +10,12 @@ import (
 	"github.com/syncer-io/syncer/filter/strictyaml"
 )
 
-// loadPolicies reads and compiles the policies of every file that the patterns
-// match, each file once. It gives nothing when there is any problem.
-func loadPolicies(r *strictyaml.Report, doc *strictyaml.Document, patterns []string, c filter.Cluster) []*filter.Selection {
+// Cluster is what policies have to know of the source.
+func (e *Exporter) Cluster() filter.Cluster { return filter.Cluster{Prefix: e.Source.KubernetesPrefix} }
+
+// loadPolicies reads the policies of every file that the patterns match, each
+// file once. It gives nothing when there is any problem.
+func loadPolicies(r *strictyaml.Report, doc *strictyaml.Document, patterns []string, c filter.Cluster) []filter.Policy {
 	var policies []filter.Policy
 	var files []string
 	for i, pattern := range patterns {
@@ -29,18 +32,19 @@ func loadPolicies(r *strictyaml.Report, doc *strictyaml.Document, patterns []str
 			}
 		}
 	}
-	if len(patterns) == 0 {
-		doc.At("policies").Hint("name a policy file").Problemf("there are no policies, so nothing crosses")
-	}
 	filter.CheckDistinct(policies)
 	if r.Err() != nil {
 		return nil
 	}
-	selections, err := filter.CompileAll(policies, c)
-	if err != nil {
-		doc.At("policies").Problemf("%v", err)
+	for _, p := range policies {
+		if p.PerEdge() {
+			continue // compiled for each edge
+		}
+		if _, err := filter.Compile(p, c); err != nil {
+			doc.At("policies").Problemf("%v", err)
+		}
 	}
-	return selections
+	return policies
 }
 
 // match lists the files of a pattern. A path that exists, or has no wildcard,

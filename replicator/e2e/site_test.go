@@ -43,6 +43,8 @@ type site struct {
 	targetLink *testbed.Proxy
 	linkTarget bool
 
+	shelves map[string]map[string]string // what edges of a store are to hold
+
 	admin   *nats.Conn
 	reports *reports
 }
@@ -94,7 +96,7 @@ func (s *site) targetEndpoint() string {
 
 func newSite(t *testing.T, options ...option) *site {
 	t.Helper()
-	s := &site{t: t, dir: t.TempDir()}
+	s := &site{t: t, dir: t.TempDir(), shelves: map[string]map[string]string{}}
 	s.logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
 	s.source = testbed.NewEtcd(t, testbed.EtcdConfig{Fast: true})
 	s.policy, s.targetConfig, s.heartbeat = policy, testbed.EtcdConfig{Fast: true}, 200*time.Millisecond

@@ -22,6 +22,7 @@ func (c *channel) attach(ctx context.Context, edge string, req *jetstream.Attach
 		return nil, &jetstream.ReplyError{Retry: true, Message: "the exporter is not ready yet"}
 	}
 	reply := &jetstream.AttachReply{
+		Channel:   c.name,
 		Action:    jetstream.Resync,
 		Head:      shown.head,
 		Seq:       shown.seq,
@@ -52,6 +53,9 @@ func (c *channel) attach(ctx context.Context, edge string, req *jetstream.Attach
 	if err := c.log.SetConsumer(ctx, edge, c.name, start); err != nil {
 		return nil, err
 	}
+	c.mu.Lock()
+	c.edges[edge] = struct{}{}
+	c.mu.Unlock()
 	c.sendAgain(edge, passed)
 	select {
 	case c.requests <- request{edge: edge, beat: true}:

@@ -25,6 +25,7 @@ type Source interface {
 	Breaks() int64
 	Current(ctx context.Context) (int64, error)
 	Scan(ctx context.Context, r change.Range, fn func([]source.Item) error) (first, last int64, err error)
+	ScanAt(ctx context.Context, r change.Range, rev int64, fn func([]source.Item) error) error
 	Keys(ctx context.Context, r change.Range, fn func([]source.Item) error) (int64, error)
 	Fetch(ctx context.Context, keys [][]byte, fn func(found []source.Item, missing [][]byte, rev int64) error) error
 	Read(ctx context.Context, r change.Range) ([]source.Item, int64, error)
@@ -75,6 +76,7 @@ type channel struct {
 	mu     sync.Mutex
 	shown  published
 	report status.Channel
+	edges  map[string]struct{} // that attached
 }
 
 // published is what the hub has acknowledged of a channel, for attaching

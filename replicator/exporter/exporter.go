@@ -3,16 +3,14 @@ package exporter
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
-	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
 	"github.com/nats-io/nats.go"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/syncer-io/syncer/filter"
 	"github.com/syncer-io/syncer/replicator/change"
@@ -30,17 +28,23 @@ type Config struct {
 	Heartbeat  time.Duration
 	SpoolBytes int64 // the most that is spooled of a channel while the hub is away
 	Stream     jetstream.LogConfig
-	Selections []*filter.Selection
+	Policies   []filter.Policy // of the configuration; others may be applied
+	Cluster    filter.Cluster  // the source
 	// Ready, which may be nil, says what the hub lacks, before each term: a
 	// limit that was lowered would end each term at the first large frame.
 	Ready func(ctx context.Context) error
 }
 
-// Pairs tells which channel an edge is paired with.
+// Pairs tells which edges are paired with the source.
 type Pairs interface {
-	// Channel is the channel of an edge; ok is false when the edge is not
-	// paired, or no longer.
-	Channel(ctx context.Context, edge string) (channel string, ok bool, err error)
+	// Edge is a paired edge; ok is false when it is not paired, or no longer.
+	Edge(ctx context.Context, name string) (e Edge, ok bool, err error)
+	// Edges are all that are paired, and those that may still join.
+	Edges(ctx context.Context) ([]Edge, error)
+	// Follow calls fn with what Edges gives, whenever that may have changed and
+	// never at once, until ctx is done or fn fails. A hub that is away is waited
+	// for.
+	Follow(ctx context.Context, fn func([]Edge) error) error
 	// MayReply reports whether a subject is the edge's own.
 	MayReply(edge, subject string) bool
 }
@@ -54,25 +58,25 @@ type Exporter struct {
 	pairs  Pairs
 	logger *slog.Logger
 
-	spools   map[string]*spool // one for each selection
-	spoolers spoolers          // only Run's goroutine starts and stops them
+	spoolers spoolers // only Run's goroutine starts and stops them
 	refusals refusals
 
 	mu       sync.Mutex
 	role     string
 	reason   string
-	channels map[string]*channel // those of the term
-	resets   map[string]int64
+	last     known               // what the newest term followed
+	channels map[string]*channel // those that run
+	spools   map[string]*spool   // by channel
+	resets   map[string]int64    // by channel
 }
 
 // New makes an exporter. open gives the reader of one selection.
 func New(cfg Config, nc *nats.Conn, open func(*filter.Selection) Source, pairs Pairs, logger *slog.Logger) *Exporter {
-	e := &Exporter{cfg: cfg, nc: nc, open: open, pairs: pairs, logger: logger, role: "standby", resets: map[string]int64{}}
-	e.spools = make(map[string]*spool, len(cfg.Selections))
-	for _, s := range cfg.Selections {
-		e.spools[s.Name()] = newSpool(filepath.Join(cfg.DataDir, "spool-"+s.Name()+".db"), cfg.SpoolBytes, s.Name(), logger)
+	return &Exporter{
+		cfg: cfg, nc: nc, open: open, pairs: pairs, logger: logger, role: "standby",
+		channels: map[string]*channel{}, spools: map[string]*spool{}, resets: map[string]int64{},
+		last: recall(cfg, logger),
 	}
-	return e
 }
 
 // Run exports until ctx is done, and then returns nil. Whatever goes wrong on
@@ -84,9 +88,7 @@ func New(cfg Config, nc *nats.Conn, open func(*filter.Selection) Source, pairs P
 func (e *Exporter) Run(ctx context.Context) (err error) {
 	defer func() {
 		e.stopSpooling()
-		for _, s := range e.spools {
-			err = errors.Join(err, s.close())
-		}
+		err = errors.Join(err, e.closeSpools())
 	}()
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = 100*time.Millisecond, 5*time.Second
@@ -149,53 +151,12 @@ func (e *Exporter) term(ctx context.Context) (err error) {
 	pub := log.NewPublisher(e.refusals.end(last))
 	defer func() { err = errors.Join(err, pub.Close()) }()
 
-	channels := make(map[string]*channel, len(e.cfg.Selections))
-	defer func() {
-		for _, c := range channels {
-			err = errors.Join(err, c.index.close())
-		}
-		e.endTerm(channels)
-	}()
-	for _, s := range e.cfg.Selections {
-		c, err := e.newChannel(s, log, pub)
-		if err != nil {
-			return err
-		}
-		channels[c.name] = c
+	store, err := jetstream.OpenPolicies(ctx, e.nc, e.cfg.Name, e.cfg.Stream.Replicas)
+	if err != nil {
+		return err
 	}
-	e.beginTerm(channels)
-	return e.work(ctx, log, channels)
-}
-
-func (e *Exporter) work(ctx context.Context, log *jetstream.Log, channels map[string]*channel) error {
-	group, ctx := errgroup.WithContext(ctx)
-	for _, c := range channels {
-		group.Go(func() error { return c.run(ctx) })
-	}
-	group.Go(func() error {
-		stop, err := jetstream.Serve(e.nc, e.cfg.Name, e.pairs.MayReply, func(edge string, req jetstream.Request) jetstream.Reply {
-			return e.answer(ctx, channels, edge, req)
-		})
-		if err != nil {
-			return err
-		}
-		<-ctx.Done()
-		return errors.Join(context.Cause(ctx), stop())
-	})
-	group.Go(func() error { return e.takeCommands(ctx, channels) })
-	group.Go(func() error {
-		ticker := time.NewTicker(e.cfg.Heartbeat)
-		defer ticker.Stop()
-		for {
-			e.report(ctx, log)
-			select {
-			case <-ticker.C:
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			}
-		}
-	})
-	return group.Wait()
+	t := &term{Exporter: e, log: log, pub: pub, store: store, running: map[string]*running{}}
+	return t.work(ctx)
 }
 
 // standBy returns the stream's last sequence once nobody else writes: when the
@@ -244,19 +205,19 @@ func writerOf(message []byte) string {
 	return f.Writer
 }
 
-func (e *Exporter) newChannel(s *filter.Selection, log *jetstream.Log, pub *jetstream.Publisher) (*channel, error) {
-	x, cp, err := openIndex(e.indexPath(s))
+func (e *Exporter) newChannel(l line, log *jetstream.Log, pub *jetstream.Publisher) (*channel, error) {
+	x, cp, err := openIndex(e.indexPath(l.name))
 	if err != nil {
-		return nil, fault.New(fault.General, "check that the data directory is writable and has space", "open the index of channel %s: %w", s.Name(), err)
+		return nil, fault.New(fault.General, "check that the data directory is writable and has space", "open the index of channel %s: %w", l.name, err)
 	}
-	sp := e.spools[s.Name()]
+	sp := e.spool(l.name)
 	if err := sp.open(); err != nil {
 		sp.trouble(err)
 	}
 	c := &channel{
-		name:      s.Name(),
-		selection: s,
-		source:    spooledSource{Source: e.open(s), spool: sp},
+		name:      l.name,
+		selection: l.selection,
+		source:    spooledSource{Source: e.open(l.selection), spool: sp},
 		spool:     sp,
 		log:       log,
 		logger:    e.logger,
@@ -265,77 +226,34 @@ func (e *Exporter) newChannel(s *filter.Selection, log *jetstream.Log, pub *jets
 		cp:        cp,
 		requests:  make(chan request, requestQueue),
 		shown:     published{follows: make(map[change.Hash]uint64)},
+		edges:     make(map[string]struct{}),
 	}
-	c.chain = &chain{source: e.cfg.Name, channel: s.Name(), writer: e.cfg.Instance, pub: pub, stored: c.stored}
+	c.report.PolicyName = l.policy
+	c.chain = &chain{source: e.cfg.Name, channel: l.name, writer: e.cfg.Instance, pub: pub, stored: c.stored}
 	return c, nil
 }
 
-func (e *Exporter) beginTerm(channels map[string]*channel) {
+// enter notes that a channel runs, leave that it does not any more.
+func (e *Exporter) enter(c *channel) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.role, e.reason = "active", ""
-	e.channels = channels
-	for name, c := range channels {
-		c.report.Resets = e.resets[name]
-	}
+	c.report.Resets = e.resets[c.name]
+	e.channels[c.name] = c
 }
 
-func (e *Exporter) endTerm(channels map[string]*channel) {
+func (e *Exporter) leave(c *channel) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.channels = nil
-	for name, c := range channels {
-		c.mu.Lock()
-		e.resets[name] = c.report.Resets
-		c.mu.Unlock()
-	}
-}
-
-// answer handles one request of an edge.
-func (e *Exporter) answer(ctx context.Context, channels map[string]*channel, edge string, req jetstream.Request) jetstream.Reply {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	name, ok, err := e.pairs.Channel(ctx, edge)
-	if err != nil {
-		return retryLater("look up the pairing of edge "+edge, err)
-	}
-	if !ok {
-		return refuse(fmt.Sprintf("edge %s is not paired with source %s", edge, e.cfg.Name), "create the pair again: syncer pair create "+edge)
-	}
-	if req.Channel != name {
-		return refuse(fmt.Sprintf("edge %s is paired with channel %s, it asks for %s", edge, name, req.Channel), "join again with a new token")
-	}
-	c, ok := channels[name]
-	if !ok {
-		return refuse(fmt.Sprintf("this exporter has no policy %s", name), "add the policy to the exporter's configuration, or pair the edge with another one")
-	}
-	if req.Attach != nil {
-		reply, err := c.attach(ctx, edge, req.Attach)
-		if err != nil {
-			return retryLater("attach edge "+edge, err)
-		}
-		return jetstream.Reply{Attach: reply}
-	}
-	select {
-	case c.requests <- request{edge: edge, page: req.Page, ranges: req.Ranges}:
-		return jetstream.Reply{}
-	default:
-		return retryLater("queue the request of edge "+edge, errors.New("too many requests wait"))
-	}
-}
-
-func refuse(message, try string) jetstream.Reply {
-	return jetstream.Reply{Error: &jetstream.ReplyError{Message: message, Try: try}}
-}
-
-func retryLater(doing string, err error) jetstream.Reply {
-	return jetstream.Reply{Error: &jetstream.ReplyError{Retry: true, Message: doing + ": " + err.Error()}}
+	delete(e.channels, c.name)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e.resets[c.name] = c.report.Resets
 }
 
 // Status is the exporter's report as of now.
 func (e *Exporter) Status() status.Exporter {
 	e.mu.Lock()
-	role, reason, channels := e.role, e.reason, maps.Clone(e.channels)
+	role, reason, last, channels := e.role, e.reason, e.last, maps.Clone(e.channels)
 	e.mu.Unlock()
 	s := status.Exporter{
 		Format:   status.Format,
@@ -346,16 +264,19 @@ func (e *Exporter) Status() status.Exporter {
 		Reason:   reason,
 		Reported: time.Now(),
 		Interval: e.cfg.Heartbeat.Seconds(),
+		Refusals: last.refusals,
 	}
-	for _, sel := range e.cfg.Selections {
-		report := status.Channel{Name: sel.Name()}
-		c, ok := channels[sel.Name()]
+	for _, name := range slices.Sorted(maps.Keys(last.lines)) {
+		report := status.Channel{Name: name, PolicyName: last.lines[name].policy}
+		c, ok := channels[name]
 		if ok {
 			c.mu.Lock()
 			report = c.report
+			report.Name = name
+			report.Edges = len(c.edges)
 			c.mu.Unlock()
 		}
-		report.Spool = e.spools[sel.Name()].status()
+		report.Spool = e.spool(name).status()
 		if !ok && report.Spool == nil {
 			continue
 		}

@@ -3,7 +3,6 @@ package exporter
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/syncer-io/syncer/replicator/command"
@@ -21,51 +20,47 @@ type order struct {
 // orderTime bounds how long a command may take to the hub.
 const orderTime = 8 * time.Second
 
-// takeCommands hands the commands of operators to the channels of their edges
-// until ctx is done.
-func (e *Exporter) takeCommands(ctx context.Context, channels map[string]*channel) error {
-	stop, err := jetstream.ServeCommands(e.nc, e.cfg.Name, func(req jetstream.CommandRequest) *jetstream.ReplyError {
-		return e.order(ctx, channels, req)
-	})
+// takeOrders answers operators until ctx is done: about policies, and with
+// commands, which it hands to the channels of their edges.
+func (t *term) takeOrders(ctx context.Context) error {
+	stopPolicies, err := jetstream.ServePolicies(ctx, t.nc, t.cfg.Name, t.policy)
 	if err != nil {
 		return err
 	}
-	e.logger.Info("taking commands to edges")
+	stop, err := jetstream.ServeCommands(t.nc, t.cfg.Name, func(req jetstream.CommandRequest) *jetstream.ReplyError {
+		return t.order(ctx, req)
+	})
+	if err != nil {
+		return errors.Join(err, stopPolicies())
+	}
+	t.logger.Info("taking commands to edges")
 	<-ctx.Done()
-	return errors.Join(context.Cause(ctx), stop())
+	return errors.Join(context.Cause(ctx), stop(), stopPolicies())
 }
 
 // order publishes one command. When it gives nil, the hub holds the command in
 // the order of the edge's frames.
-func (e *Exporter) order(ctx context.Context, channels map[string]*channel, req jetstream.CommandRequest) *jetstream.ReplyError {
+func (t *term) order(ctx context.Context, req jetstream.CommandRequest) *jetstream.ReplyError {
 	ctx, cancel := context.WithTimeout(ctx, orderTime)
 	defer cancel()
 	if err := req.Command.Check(); err != nil {
-		return refuse(err.Error(), "run the same version of syncer on both sides").Error
+		return refuse(err.Error(), "run the same version of syncer on both sides")
 	}
-	name, ok, err := e.pairs.Channel(ctx, req.Edge)
-	if err != nil {
-		return retryLater("look up the pairing of edge "+req.Edge, err).Error
-	}
-	if !ok {
-		return refuse(fmt.Sprintf("edge %s is not paired with source %s", req.Edge, e.cfg.Name), "syncer pair list").Error
-	}
-	c, ok := channels[name]
-	if !ok {
-		return refuse(fmt.Sprintf("edge %s is paired with channel %s, and this exporter has no policy of that name", req.Edge, name),
-			"add the policy to the exporter's configuration, or pair the edge with another one").Error
+	c, refusal := t.channelOf(ctx, req.Edge, "syncer pair list")
+	if refusal != nil {
+		return refusal
 	}
 	o := &order{command: req.Command, stored: make(chan struct{}, 1)}
 	select {
 	case c.requests <- request{edge: req.Edge, command: o}:
 	default:
-		return retryLater("queue the command to edge "+req.Edge, errors.New("too many requests wait")).Error
+		return retryLater("queue the command to edge "+req.Edge, errors.New("too many requests wait"))
 	}
 	select {
 	case <-o.stored:
 		return nil
 	case <-ctx.Done():
-		return retryLater("publish the command to edge "+req.Edge, errors.New("the hub has not confirmed it; the edge does it once, however often it is sent")).Error
+		return retryLater("publish the command to edge "+req.Edge, errors.New("the hub has not confirmed it; the edge does it once, however often it is sent"))
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -230,13 +229,13 @@ func (e *Exporter) startSpooling(ctx context.Context) {
 		return
 	}
 	ctx, e.spoolers.cancel = context.WithCancel(ctx)
-	for _, sel := range e.cfg.Selections {
+	for name, l := range e.lastLines() {
 		s := &spooler{
-			name:      sel.Name(),
-			selection: sel,
-			source:    e.open(sel),
-			index:     e.indexPath(sel),
-			spool:     e.spools[sel.Name()],
+			name:      name,
+			selection: l.selection,
+			source:    e.open(l.selection),
+			index:     e.indexPath(name),
+			spool:     e.spool(name),
 			logger:    e.logger,
 			progress:  progressEvery,
 		}
@@ -252,11 +251,9 @@ func (e *Exporter) stopSpooling() {
 	e.spoolers.cancel()
 	e.spoolers.done.Wait()
 	e.spoolers.cancel = nil
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	for _, s := range e.spools {
 		s.rest()
 	}
-}
-
-func (e *Exporter) indexPath(s *filter.Selection) string {
-	return filepath.Join(e.cfg.DataDir, "index-"+s.Name()+".db")
 }

@@ -74,9 +74,8 @@ func newBench(t *testing.T) *bench {
 	b.channel = selection(t, b.indexDir)
 	b.exporter = New(Config{
 		Name: "cloud", Instance: "test", DataDir: b.indexDir,
-		Heartbeat:  time.Minute, // no heartbeat but the first comes in between
-		Stream:     jetstream.LogConfig{Source: "cloud", MaxBytes: 256 << 20, MaxAge: time.Hour, Replicas: 1},
-		Selections: []*filter.Selection{b.channel},
+		Heartbeat: time.Minute, // no heartbeat but the first comes in between
+		Stream:    jetstream.LogConfig{Source: "cloud", MaxBytes: 256 << 20, MaxAge: time.Hour, Replicas: 1},
 	}, b.nc, func(s *filter.Selection) Source {
 		return source.New(b.etcd.Client(), s.SourceRanges(), source.Options{}, logger)
 	}, nil, logger)
@@ -117,7 +116,7 @@ func (b *bench) open(ctx context.Context) (c *channel, shut func()) {
 		b.t.Fatal(err)
 	}
 	pub := log.NewPublisher(last)
-	c, err = b.exporter.newChannel(b.channel, log, pub)
+	c, err = b.exporter.newChannel(line{name: "apps", policy: "apps", selection: b.channel}, log, pub)
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -53,6 +53,15 @@ const (
 	// A chunk is sent.
 	ChunkPublishAfter Name = "exporter.chunk-publish.after"
 
+	// Policies may be applied, and are stored nowhere.
+	PolicyStoreBefore Name = "exporter.policy-store.before"
+	// The hub holds policies, and the exporter has no copy.
+	PolicyStoreAfter Name = "exporter.policy-store.after"
+	// The copy of applied policies is written beside its place.
+	PolicyCopyBefore Name = "exporter.policy-copy.before"
+	// The copy of applied policies is in place, and no channel follows them.
+	PolicyCopyAfter Name = "exporter.policy-copy.after"
+
 	// A message is about to be sent to the stream.
 	PublishBefore Name = "jetstream.publish.before"
 	// A message is sent, and not acknowledged.
@@ -184,6 +193,10 @@ var All = []Name{
 	ChunkReadAfter,
 	ChunkPublishBefore,
 	ChunkPublishAfter,
+	PolicyStoreBefore,
+	PolicyStoreAfter,
+	PolicyCopyBefore,
+	PolicyCopyAfter,
 	PublishBefore,
 	PublishAfter,
 	AckBefore,

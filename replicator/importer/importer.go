@@ -30,7 +30,7 @@ import (
 type Config struct {
 	Name       string // the edge's name
 	Source     string
-	Channel    string
+	Channel    string // the name of the policy; what feeds the edge is the exporter's matter
 	Instance   string // different for every process
 	Version    string
 	DataDir    string // locked by the caller

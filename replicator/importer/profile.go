@@ -20,6 +20,7 @@ import (
 // the inbox holds. It is a cache: without it the edge waits for the hub.
 type profile struct {
 	Format    int               `json:"format"`
+	Channel   string            `json:"channel,omitempty"`
 	Ranges    []change.Range    `json:"ranges"`
 	Rules     []filter.RuleInfo `json:"rules"`
 	Policy    string            `json:"policy"`
@@ -29,7 +30,7 @@ type profile struct {
 const profileFormat = 2
 
 func profileOf(r *jetstream.AttachReply) profile {
-	return profile{Format: profileFormat, Ranges: r.Ranges, Rules: r.Rules, Policy: r.Policy, Heartbeat: r.Heartbeat}
+	return profile{Format: profileFormat, Channel: r.Channel, Ranges: r.Ranges, Rules: r.Rules, Policy: r.Policy, Heartbeat: r.Heartbeat}
 }
 
 func profilePath(dir string) string { return filepath.Join(dir, "channel.json") }

@@ -24,6 +24,7 @@ const receiveBytes = 256 << 10
 // and no consumer state: a message counts when it names the hash of the one
 // before it.
 type link struct {
+	channel  string
 	lineage  change.Lineage
 	hash     change.Hash
 	revision int64
@@ -31,13 +32,13 @@ type link struct {
 
 // follow decides about one message: keep it, drop it (an old frame that is
 // delivered again), or fail with ErrGap.
-func (l *link) follow(m jetstream.Message, channel string) (keep bool, err error) {
+func (l *link) follow(m jetstream.Message) (keep bool, err error) {
 	f, err := change.DecodeFrame(m.Data)
 	var format *change.FormatError
 	if errors.As(err, &format) {
 		return false, err
 	}
-	if err != nil || f.Channel != channel {
+	if err != nil || f.Channel != l.channel {
 		return false, nil //nolint:nilerr // not a frame of this channel: somebody else wrote it
 	}
 	if !f.Kind.Chained() {
@@ -76,7 +77,7 @@ func (s *session) receive(ctx context.Context) error {
 			if speed, ok := flow.took(time.Now(), len(d.Data)); ok {
 				s.im.view.flowed(speed)
 			}
-			keep, err := s.link.follow(d.Message, s.im.cfg.Channel)
+			keep, err := s.link.follow(d.Message)
 			if err != nil {
 				return errors.Join(err, s.keep(ctx, records, nil))
 			}

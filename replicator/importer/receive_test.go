@@ -28,9 +28,9 @@ func chainOf(lineage change.Lineage, head change.Head, revisions ...int64) [][]b
 func TestLinkFollowsTheChainOnly(t *testing.T) {
 	lineage := change.NewLineage()
 	messages := chainOf(lineage, change.Head{}, 5, 6, 9)
-	start := func() *link { return &link{lineage: lineage} }
+	start := func() *link { return &link{channel: "flags", lineage: lineage} }
 	take := func(l *link, m []byte) (bool, error) {
-		return l.follow(jetstream.Message{Data: m}, "flags")
+		return l.follow(jetstream.Message{Data: m})
 	}
 	t.Run("in order", func(t *testing.T) {
 		l := start()

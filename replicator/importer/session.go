@@ -33,6 +33,7 @@ func (im *Importer) session(ctx context.Context) error {
 	head, policy := change.Head{}, ""
 	var a *applier
 	if known {
+		im.view.fed(p.Channel)
 		if a, err = im.drain(ctx, p); err != nil {
 			return err
 		}
@@ -51,7 +52,7 @@ func (im *Importer) session(ctx context.Context) error {
 	if len(reply.Ranges) == 0 {
 		return errors.New("the exporter names no keys that the channel delivers: nothing is cleaned up on such a word")
 	}
-	if now := profileOf(reply); a == nil || now.Policy != p.Policy || !sameRanges(now.Ranges, p.Ranges) || len(now.Rules) != len(p.Rules) || now.Heartbeat != p.Heartbeat {
+	if now := profileOf(reply); a == nil || now.Policy != p.Policy || now.Channel != p.Channel || !sameRanges(now.Ranges, p.Ranges) || len(now.Rules) != len(p.Rules) || now.Heartbeat != p.Heartbeat {
 		p = now
 		if err := p.save(im.cfg.DataDir); err != nil {
 			return err
@@ -173,7 +174,7 @@ func (im *Importer) follow(ctx context.Context, a *applier, p profile, reply *je
 			return err
 		}
 	}
-	s := &session{im: im, profile: p, link: link{lineage: reply.Head.Lineage, hash: reply.Head.Hash, revision: reply.Head.Revision}}
+	s := &session{im: im, profile: p, link: link{channel: reply.Channel, lineage: reply.Head.Lineage, hash: reply.Head.Hash, revision: reply.Head.Revision}}
 	feed, err := jetstream.OpenFeed(ctx, im.nc, im.cfg.Source, im.cfg.Name)
 	if err != nil {
 		return err
@@ -194,7 +195,8 @@ func (im *Importer) follow(ctx context.Context, a *applier, p profile, reply *je
 		return err
 	}
 	im.view.attach(true, p.Heartbeat)
-	im.logger.Info("attached", "action", reply.Action, "position", reply.Head.Position.String(), "reason", reply.Reason, "exporter", reply.Exporter)
+	im.view.fed(reply.Channel)
+	im.logger.Info("attached", "channel", reply.Channel, "action", reply.Action, "position", reply.Head.Position.String(), "reason", reply.Reason, "exporter", reply.Exporter)
 	defer im.release(a)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.receive(ctx) })

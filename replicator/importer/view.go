@@ -47,7 +47,7 @@ type view struct {
 func newView(cfg Config) *view {
 	return &view{
 		edge: status.Edge{
-			Format: status.Format, Name: cfg.Name, Source: cfg.Source, Channel: cfg.Channel,
+			Format: status.Format, Name: cfg.Name, Source: cfg.Source, Policy: cfg.Channel,
 			Instance: cfg.Instance, Version: cfg.Version,
 		},
 		heartbeat: 2 * time.Second,
@@ -227,6 +227,9 @@ func (v *view) attach(attached bool, heartbeat time.Duration) {
 		v.heardAt = time.Now()
 	})
 }
+
+// fed notes whose frames the edge gets.
+func (v *view) fed(channel string) { v.update(func() { v.edge.Channel = channel }) }
 
 // trouble notes that a part of the importer cannot do its work, or that it can
 // again.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -18,6 +19,9 @@ const MaxMessage = 512 << 10
 
 // maxConsumers lifts JetStream's default of 1,000 consumers per stream.
 const maxConsumers = 20_000
+
+// maxReport bounds one report: an exporter tells of each of its channels.
+const maxReport = 768 << 10
 
 // LogConfig is the log stream of one source.
 type LogConfig struct {
@@ -83,7 +87,7 @@ func (l *Log) ensure(ctx context.Context, cfg LogConfig) error {
 		Description:       "syncer: newest status of source " + cfg.Source + " and its edges",
 		Subjects:          []string{StatusSubject(cfg.Source, "*")},
 		MaxMsgsPerSubject: 1,
-		MaxMsgSize:        64 << 10,
+		MaxMsgSize:        maxReport,
 		MaxAge:            30 * 24 * time.Hour,
 		Storage:           jetstream.FileStorage,
 		Replicas:          cfg.Replicas,
@@ -226,6 +230,23 @@ func (l *Log) Orders(ctx context.Context, edge string, from, below uint64) ([]Me
 		}
 		out = append(out, m)
 		at = m.Seq + 1
+	}
+	return out, nil
+}
+
+// Feeds are the channels from which the consumers of edges are fed.
+func (l *Log) Feeds(ctx context.Context) (map[string]string, error) {
+	out := map[string]string{}
+	list := l.stream.ListConsumers(ctx)
+	for info := range list.Info() {
+		for _, subject := range append(info.Config.FilterSubjects, info.Config.FilterSubject) {
+			if channel, ok := strings.CutPrefix(subject, LogSubject(l.source, "")); ok {
+				out[info.Name] = channel
+			}
+		}
+	}
+	if err := list.Err(); err != nil {
+		return nil, fmt.Errorf("list the consumers of stream %s: %w", Stream(l.source), err)
 	}
 	return out, nil
 }

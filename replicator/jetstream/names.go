@@ -25,6 +25,10 @@ func RPCSubject(source, edge string) string { return "syncer.rpc." + source + ".
 // Only the hub's admin may use it.
 func CommandSubject(source string) string { return "syncer.command." + source }
 
+// PolicySubject is where the exporter takes an operator's requests about
+// policies. Only the hub's admin may use it.
+func PolicySubject(source string) string { return "syncer.policy." + source }
+
 // StatusSubject is where one edge, or the exporter, says how it is.
 func StatusSubject(source, who string) string { return "syncer.status." + source + "." + who }
 

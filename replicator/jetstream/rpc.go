@@ -25,7 +25,7 @@ const RPCFormat = 1
 // this edge use.
 type Request struct {
 	Format  int            `json:"format"`
-	Channel string         `json:"channel"`
+	Channel string         `json:"channel"` // the policy's name, which is all that an edge knows
 	Attach  *AttachRequest `json:"attach,omitempty"`
 	Page    *PageRequest   `json:"page,omitempty"`
 	Ranges  *RangesRequest `json:"ranges,omitempty"`
@@ -88,6 +88,7 @@ type Reply struct {
 
 // AttachReply says from where the edge is fed.
 type AttachReply struct {
+	Channel   string            `json:"channel"` // whose frames the edge is fed
 	Action    string            `json:"action"`
 	Head      change.Head       `json:"head"` // the frame that the next one follows
 	Seq       uint64            `json:"seq"`  // its sequence

@@ -27,12 +27,15 @@ type Record struct {
 	Version  int       `json:"version"` // recordVersion
 	Name     string    `json:"name"`    // of the edge, and of its consumer
 	Source   string    `json:"source"`
-	Policy   string    `json:"policy"` // also the name of the channel
+	Policy   string    `json:"policy"`
 	State    State     `json:"state"`
 	TokenID  string    `json:"tokenId"`
 	TokenKey string    `json:"tokenKey"` // public nkey that the token's bearer connects as
 	Created  time.Time `json:"created"`
 	Expires  time.Time `json:"expires"` // of the token, not of the pair
+
+	// Labels of the edge, for policies that are filled in per edge.
+	Labels map[string]string `json:"labels,omitempty"`
 
 	Used     time.Time `json:"used,omitzero"`
 	EdgeKey  string    `json:"edgeKey,omitempty"` // public nkey that the edge made
@@ -91,7 +94,7 @@ func decodeRecord(b []byte) (Record, error) {
 
 // validate keeps out what would become a wrong subject or a wrong permission.
 func (r Record) validate() error {
-	if err := errors.Join(checkName("edge", r.Name), checkName("source", r.Source), checkName("policy", r.Policy)); err != nil {
+	if err := errors.Join(checkName("edge", r.Name), checkName("source", r.Source), checkName("policy", r.Policy), checkLabels(r.Labels)); err != nil {
 		return fmt.Errorf("pair record: %w", err)
 	}
 	if !validTokenID(r.TokenID) {

@@ -40,7 +40,9 @@ func TestRecordReadsBack(t *testing.T) {
 	offered := someRecord(t)
 	paired := offered
 	paired.State, paired.EdgeKey, paired.Used = Paired, publicUserKey(t), offered.Created.Add(time.Minute)
-	for _, want := range []Record{offered, paired} {
+	labelled := offered
+	labelled.Labels = map[string]string{"region": "eu"}
+	for _, want := range []Record{offered, paired, labelled} {
 		b, err := encodeRecord(want)
 		if err != nil {
 			t.Fatal(err)
@@ -56,6 +58,7 @@ func TestRecordRefusesWhatWouldGrantTooMuch(t *testing.T) {
 	for name, spoil := range map[string]func(*Record){
 		"wildcard edge":     func(r *Record) { r.Name = "*" },
 		"wildcard source":   func(r *Record) { r.Source = ">" },
+		"wildcard label":    func(r *Record) { r.Labels = map[string]string{"region": "*"} },
 		"dotted policy":     func(r *Record) { r.Policy = "a.b" },
 		"wildcard token id": func(r *Record) { r.TokenID = ">" },
 		"no token key":      func(r *Record) { r.TokenKey = "" },

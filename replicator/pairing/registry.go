@@ -72,18 +72,19 @@ func bucketConfig(replicas int) jetstream.KeyValueConfig {
 
 // Offer asks for a new pair.
 type Offer struct {
-	Name    string        // of the edge
-	Source  string        // of the exporter that will serve it
-	Policy  string        // what it will receive; also the channel
-	TTL     time.Duration // how long the token may be used; 0 is DefaultTTL
-	Replace bool          // end a pair of this name first, with its edge's access
+	Name    string            // of the edge
+	Source  string            // of the exporter that will serve it
+	Policy  string            // what it will receive
+	Labels  map[string]string // of the edge; may be nil
+	TTL     time.Duration     // how long the token may be used; 0 is DefaultTTL
+	Replace bool              // end a pair of this name first, with its edge's access
 }
 
 func (o Offer) validate() error {
 	if o.TTL < 0 {
 		return fault.New(fault.Usage, "give a time such as 1h", "a token cannot be valid for %s", o.TTL)
 	}
-	return errors.Join(checkName("edge", o.Name), checkName("source", o.Source), checkName("policy", o.Policy))
+	return errors.Join(checkName("edge", o.Name), checkName("source", o.Source), checkName("policy", o.Policy), checkLabels(o.Labels))
 }
 
 // Create records an offer and draws its token, which is given here and never
@@ -154,7 +155,7 @@ func (r *Registry) offer(o Offer, token Token) (Record, error) {
 		ttl = DefaultTTL
 	}
 	return Record{
-		Version: recordVersion, Name: o.Name, Source: o.Source, Policy: o.Policy, State: Offered,
+		Version: recordVersion, Name: o.Name, Source: o.Source, Policy: o.Policy, Labels: o.Labels, State: Offered,
 		TokenID: token.ID(), TokenKey: key, Created: now, Expires: now.Add(ttl),
 	}, nil
 }

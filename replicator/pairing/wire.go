@@ -18,7 +18,7 @@ type Grant struct {
 	Version  int    `json:"version"` // grantVersion
 	Name     string `json:"name"`    // of the edge
 	Source   string `json:"source"`
-	Channel  string `json:"channel"`
+	Channel  string `json:"channel"` // the name of the policy
 	Stream   string `json:"stream"`
 	Consumer string `json:"consumer"`
 }

@@ -44,7 +44,8 @@ type ExporterView struct {
 // Item is one judged edge. Revisions are those of the source.
 type Item struct {
 	Name    string `json:"name"`
-	Channel string `json:"channel"`
+	Policy  string `json:"policy"`  // by name
+	Channel string `json:"channel"` // whose frames the edge is fed; "" before it attached
 	State   State  `json:"state"`
 	Reason  string `json:"reason,omitempty"` // set when the state is not in-sync
 	Try     string `json:"try,omitempty"`
@@ -137,7 +138,7 @@ func (o Observation) exporterView() ExporterView {
 func (o Observation) measure(e Edge) Item {
 	age := o.Now.Sub(e.Reported)
 	it := Item{
-		Name: e.Name, Channel: e.Channel, State: e.State, Reason: e.Reason, Try: e.Try,
+		Name: e.Name, Policy: e.policy(), Channel: e.Channel, State: e.State, Reason: e.Reason, Try: e.Try,
 		Lineage: e.Lineage, AppliedRevision: e.AppliedRevision, SourceRevision: e.SourceRevision,
 		PendingChangesets: e.PendingChanges, PendingBytes: e.PendingBytes,
 		VerifiedRevision: e.VerifiedRevision, Keys: e.Keys, AgeSeconds: seconds(age), Tier: e.Tier,

@@ -22,7 +22,7 @@ const (
 // Pair is what the registry of pairs says about an edge that is not removed.
 type Pair struct {
 	Name    string
-	Channel string
+	Policy  string
 	Joined  time.Time // zero: the token was not used yet
 	Expires time.Time // of the token
 }
@@ -66,7 +66,7 @@ func Merge(o Observation) List {
 // item judges one pair by the first rule that speaks.
 func (o Observation) item(p Pair) Item {
 	e, reported := o.Edges[p.Name]
-	if !reported || p.Joined.IsZero() || e.Reported.Before(p.Joined) || e.Channel != p.Channel {
+	if !reported || p.Joined.IsZero() || e.Reported.Before(p.Joined) || e.policy() != p.Policy {
 		return o.unheard(p)
 	}
 	it := o.measure(e)
@@ -78,13 +78,32 @@ func (o Observation) item(p Pair) Item {
 	return it
 }
 
+// policy is the name of the edge's policy. An edge of an older version tells of
+// its channel only, which then has the policy's name.
+func (e Edge) policy() string { return cmp.Or(e.Policy, e.Channel) }
+
+// refusal is why the exporter has no channel for an edge.
+func (o Observation) refusal(edge string) (Refusal, bool) {
+	if o.Exporter != nil {
+		for _, r := range o.Exporter.Refusals {
+			if r.Edge == edge {
+				return r, true
+			}
+		}
+	}
+	return Refusal{}, false
+}
+
 // unheard is an edge that has said nothing since it was paired.
 func (o Observation) unheard(p Pair) Item {
-	it := Item{Name: p.Name, Channel: p.Channel, State: Disconnected}
+	it := Item{Name: p.Name, Policy: p.Policy, State: Disconnected}
+	refusal, refused := o.refusal(p.Name)
 	switch {
+	case refused:
+		it.Reason, it.Try = refusal.Reason, refusal.Try
 	case p.Joined.IsZero() && !o.Now.Before(p.Expires):
 		it.Reason = "it has not joined, and its token expired at " + stamp(p.Expires)
-		it.Try = fmt.Sprintf("syncer pair create %s --policy %s --replace", p.Name, p.Channel)
+		it.Try = fmt.Sprintf("syncer pair create %s --policy %s --replace", p.Name, p.Policy)
 	case p.Joined.IsZero():
 		it.Reason = "it has not joined yet; its token is valid until " + stamp(p.Expires)
 		it.Try = "run syncer join at the edge"
@@ -99,7 +118,7 @@ func (o Observation) unheard(p Pair) Item {
 func (o Observation) unpaired(e Edge) Item {
 	it := o.measure(e)
 	it.accuse(Disconnected, "the hub knows no pair of this name, so the edge is not let in",
-		fmt.Sprintf("syncer pair create %s --policy %s, then syncer join at the edge", e.Name, e.Channel))
+		fmt.Sprintf("syncer pair create %s --policy %s, then syncer join at the edge", e.Name, e.policy()))
 	return it
 }
 

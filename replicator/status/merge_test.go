@@ -24,7 +24,7 @@ func healthy() Observation {
 			Source: "cloud", Role: "active", Reported: noon.Add(-time.Second), Interval: 2, SourceRevision: 120,
 			Channels: []Channel{{Name: "flags", Lineage: one, Revision: 120, Changed: 100, Keys: 3}},
 		},
-		Pairs: []Pair{{Name: "store-1", Channel: "flags", Joined: noon.Add(-time.Hour), Expires: noon}},
+		Pairs: []Pair{{Name: "store-1", Policy: "flags", Joined: noon.Add(-time.Hour), Expires: noon}},
 		Edges: map[string]Edge{"store-1": {
 			Name: "store-1", Source: "cloud", Channel: "flags", State: InSync, Lineage: one, Tier: "etcd",
 			AppliedRevision: 110, VerifiedRevision: 110, SourceRevision: 110, Consistent: true,
@@ -181,7 +181,7 @@ func TestMergeMeasuresTheLag(t *testing.T) {
 
 func TestMergeSortsAndTakesEverybody(t *testing.T) {
 	o := healthy()
-	o.Pairs = append(o.Pairs, Pair{Name: "a-store", Channel: "flags", Expires: noon})
+	o.Pairs = append(o.Pairs, Pair{Name: "a-store", Policy: "flags", Expires: noon})
 	o.Edges["b-store"] = Edge{Name: "b-store", Channel: "flags"}
 	var names []string
 	for _, it := range Merge(o).Items {

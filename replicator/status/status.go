@@ -44,7 +44,8 @@ type Edge struct {
 	Format   int    `json:"format"`
 	Name     string `json:"name"`
 	Source   string `json:"source"`
-	Channel  string `json:"channel"`
+	Policy   string `json:"policy"`  // by name
+	Channel  string `json:"channel"` // whose frames it is fed; "" before the first attach
 	Instance string `json:"instance"`
 	Version  string `json:"version"`
 
@@ -132,18 +133,38 @@ type Exporter struct {
 	SourceRevision int64     `json:"sourceRevision"`
 	Channels       []Channel `json:"channels"`
 	Reason         string    `json:"reason,omitempty"`
+	// Refusals are edges that are paired and have no channel, at most
+	// MaxRefusals of them.
+	Refusals []Refusal `json:"refusals,omitempty"`
+}
+
+// MaxRefusals bounds the refusals of a report.
+const MaxRefusals = 50
+
+// Refusal is why an edge has no channel.
+type Refusal struct {
+	Edge   string `json:"edge"`
+	Policy string `json:"policy"` // by name
+	Reason string `json:"reason"`
+	Try    string `json:"try,omitempty"`
 }
 
 // Channel is one channel as its exporter sees it.
 type Channel struct {
-	Name     string         `json:"name"`
+	Name string `json:"name"`
+	// PolicyName is the policy of the channel. One that is filled in per edge
+	// has a channel for each result.
+	PolicyName string `json:"policyName"`
+	// Edges is how many edges attached to it since the exporter is active.
+	Edges int `json:"edges"`
+
 	Lineage  change.Lineage `json:"lineage"`
 	Revision int64          `json:"revision"` // newest revision published
 	Changed  int64          `json:"changed"`  // newest revision that changed a key
 	Keys     uint64         `json:"keys"`
 	Bytes    uint64         `json:"bytes"`
 	Digest   string         `json:"digest"`
-	Policy   string         `json:"policy"`
+	Policy   string         `json:"policy"` // digest of what the channel selects
 	Resets   int64          `json:"resets"`
 	Pages    int64          `json:"pages"` // digest pages published in this term
 	Reason   string         `json:"reason,omitempty"`

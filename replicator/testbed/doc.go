@@ -12,11 +12,14 @@
 //   - [Proxy] is a TCP link that is cut, frozen, delayed or throttled at run
 //     time.
 //
+// Whole Kubernetes control planes are in the package [kube].
+//
 // The load and the ground truth live below: [workload] writes random but
 // replayable changes, [history] records every revision of an etcd with a watch
 // of its own, and [guarantee] decides from two histories whether a replica kept
 // its promises.
 //
+// [kube]: https://pkg.go.dev/github.com/syncer-io/syncer/replicator/testbed/kube
 // [workload]: https://pkg.go.dev/github.com/syncer-io/syncer/replicator/testbed/workload
 // [history]: https://pkg.go.dev/github.com/syncer-io/syncer/replicator/testbed/history
 // [guarantee]: https://pkg.go.dev/github.com/syncer-io/syncer/replicator/testbed/guarantee

@@ -21,6 +21,9 @@ type ProcessConfig struct {
 	Dir string
 	// Log receives everything the process writes, as it comes; it may be nil.
 	Log io.Writer
+	// DieWithParent has the system kill a child that does not read its standard
+	// input when this process dies. It works on Linux only.
+	DieWithParent bool
 }
 
 // Process is a running child process. All methods may be called from several
@@ -42,6 +45,9 @@ func StartProcess(config ProcessConfig) (*Process, error) {
 	command.Dir = config.Dir
 	command.Env = append(os.Environ(), config.Env...)
 	command.Stdout, command.Stderr = out, out
+	if config.DieWithParent {
+		command.SysProcAttr = dieWithParent()
+	}
 	stdin, err := command.StdinPipe()
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", config.Path, err)

@@ -63,6 +63,33 @@ func TestReadsShowTheContent(t *testing.T) {
 	})
 }
 
+func TestScanAtShowsOneRevision(t *testing.T) {
+	eachServer(t, func(t *testing.T, cli, writer *clientv3.Client) {
+		const n = 3_000
+		rev := fill(t, writer, "a/", n, 20)
+		for i := range 5 {
+			put(t, writer, fmt.Sprintf("a/later%d", i), "unseen")
+		}
+		s := newTestSource(cli, Options{}, "a/")
+		var items []Item
+		err := s.ScanAt(testContext(t), aRange, rev, func(part []Item) error {
+			items = append(items, part...)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantFilled(t, "ScanAt", items, n, 20)
+		if _, err := writer.Compact(testContext(t), rev+1); err != nil {
+			t.Fatal(err)
+		}
+		var gone *Compacted
+		if err := s.ScanAt(testContext(t), aRange, rev, func([]Item) error { return nil }); !errors.As(err, &gone) || gone.Revision != rev {
+			t.Errorf("a compacted revision: %v", err)
+		}
+	})
+}
+
 func scanAll(t *testing.T, s *Source, rev int64) (items []Item) {
 	t.Helper()
 	first, last, err := s.Scan(testContext(t), aRange, func(part []Item) error {

@@ -29,7 +29,24 @@ func (s *Source) Scan(ctx context.Context, r change.Range, fn func([]Item) error
 	if sc.floor, err = s.Current(ctx); err != nil {
 		return 0, 0, err
 	}
-	waits := s.patience()
+	err = sc.walk(ctx)
+	return sc.first, sc.last, err
+}
+
+// ScanAt is Scan at one revision. When the source compacts it before the scan
+// has ended, the error is [*Compacted].
+func (s *Source) ScanAt(ctx context.Context, r change.Range, rev int64, fn func([]Item) error) error {
+	sc := &scan{source: s, fn: fn, rest: r, pace: pace{limit: 256, max: pageKeys, target: pageBytes}, pin: []clientv3.OpOption{clientv3.WithRev(rev)}}
+	err := sc.walk(ctx)
+	if compacted(err) {
+		return &Compacted{Revision: rev, CompactRevision: rev + 1}
+	}
+	return err
+}
+
+// walk goes through the range to its end.
+func (sc *scan) walk(ctx context.Context) (err error) {
+	whole, waits := sc.rest, sc.source.patience()
 	for done := false; !done; {
 		before := sc.rest.Lo
 		done, err = sc.piece(ctx)
@@ -38,16 +55,16 @@ func (s *Source) Scan(ctx context.Context, r change.Range, fn func([]Item) error
 		}
 		var stop *fnError
 		if errors.As(err, &stop) {
-			return 0, 0, stop.error
+			return stop.error
 		}
 		if err == nil {
 			continue
 		}
 		if err := waits.wait(ctx, err); err != nil {
-			return 0, 0, s.explain(err, "scanning", r)
+			return sc.source.explain(err, "scanning", whole)
 		}
 	}
-	return sc.first, sc.last, nil
+	return nil
 }
 
 // scan is a walk through a range.
@@ -56,6 +73,7 @@ type scan struct {
 	fn     func([]Item) error
 	rest   change.Range // what is still to read
 	pace   pace
+	pin    []clientv3.OpOption // the revision, when there is to be only one
 
 	floor       int64
 	unstreamed  bool // the server has no RangeStream
@@ -74,14 +92,14 @@ func (sc *scan) piece(ctx context.Context) (done bool, err error) {
 	rev, err := sc.source.stream(ctx, sc.rest, func(items []Item) error {
 		shown = shown || len(items) > 0
 		return sc.show(items)
-	})
+	}, sc.pin...)
 	switch {
 	case err == nil:
 		sc.at(rev)
 		return true, nil
 	case unstreamable(err):
 		sc.unstreamed, err = true, nil
-	case compacted(err):
+	case compacted(err) && sc.pin == nil:
 		sc.paged, err = true, nil
 	}
 	sc.torn = sc.torn || shown
@@ -89,7 +107,7 @@ func (sc *scan) piece(ctx context.Context) (done bool, err error) {
 }
 
 func (sc *scan) page(ctx context.Context) (done bool, err error) {
-	items, rev, more, err := sc.source.page(ctx, sc.rest, clientv3.WithLimit(int64(sc.pace.limit)))
+	items, rev, more, err := sc.source.page(ctx, sc.rest, append(sc.pin, clientv3.WithLimit(int64(sc.pace.limit)))...)
 	if err != nil {
 		return false, err
 	}

@@ -173,6 +173,9 @@ func TestEdgeIsRefusedEverythingElse(t *testing.T) {
 		"syncer.rpc.cloud.store-2",
 		"syncer.rpc.other.store-1",
 		"syncer.command.cloud",
+		"syncer.policy.cloud",
+		"$KV.syncer-policies-cloud.policies",
+		"$JS.API.DIRECT.GET.KV_syncer-policies-cloud.$KV.syncer-policies-cloud.policies",
 		"syncer.status.cloud.store-2",
 		"syncer.status.cloud._exporter",
 		"syncer.join.aaaaaaaa",
@@ -185,7 +188,7 @@ func TestEdgeIsRefusedEverythingElse(t *testing.T) {
 		}
 	}
 	for _, subject := range []string{
-		">", "syncer.>", "syncer.command.cloud", "syncer.log.cloud.flags", "syncer.edge.cloud.store-1", "syncer.rpc.cloud.store-1",
+		">", "syncer.>", "syncer.command.cloud", "syncer.policy.cloud", "$KV.syncer-policies-cloud.>", "syncer.log.cloud.flags", "syncer.edge.cloud.store-1", "syncer.rpc.cloud.store-1",
 		"_INBOX.>", "_INBOX_store-2.>", "_INBOX_hub.>", "$JS.>", "$KV.PAIRS.>", "$SYS.>",
 	} {
 		watched, done := edge.violations.Watch(testContext(t), subject)
@@ -248,6 +251,9 @@ func TestEdgeCannotUseTheServerAsItsHand(t *testing.T) {
 		"syncer.edge.cloud.store-2",
 		"syncer.rpc.cloud.store-2",
 		"syncer.command.cloud",
+		"syncer.policy.cloud",
+		"$KV.syncer-policies-cloud.policies",
+		"$JS.API.DIRECT.GET.KV_syncer-policies-cloud.$KV.syncer-policies-cloud.policies",
 		"_INBOX_store-2.x.1",
 		"$KV.PAIRS.store-2",
 	} {

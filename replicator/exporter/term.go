@@ -1,0 +1,326 @@
+package exporter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/syncer-io/syncer/replicator/fault"
+	"github.com/syncer-io/syncer/replicator/jetstream"
+)
+
+// errRetired ends a channel that nobody wants any more, or that begins anew
+// with another selection. It ends no term.
+var errRetired = errors.New("the channel is not wanted any more")
+
+// term is the time in which this exporter is the one that writes. Its channels
+// come and go with policies and pairs.
+type term struct {
+	*Exporter
+	log   *jetstream.Log
+	pub   *jetstream.Publisher
+	store *jetstream.PolicyStore
+	group *errgroup.Group
+	life  context.Context // of the group: channels live until it is done
+
+	mu       sync.Mutex // of everything below; held while channels begin and end
+	policies *policies
+	at       uint64 // of policies, in the store
+	roster   roster
+	kept     []byte // what linesFile holds
+	running  map[string]*running
+}
+
+// running is a channel and its goroutine.
+type running struct {
+	*channel
+	policy string // by name
+	cancel context.CancelCauseFunc
+	done   chan struct{} // closed when the index is closed
+}
+
+// work runs the term until something fails.
+func (t *term) work(ctx context.Context) error {
+	t.group, t.life = errgroup.WithContext(ctx)
+	ctx = t.life
+	t.group.Go(func() error {
+		if err := t.begin(ctx); err != nil {
+			return err
+		}
+		for _, part := range []func(context.Context) error{t.answerEdges, t.takeOrders, t.followPairs, t.keepReporting} {
+			t.group.Go(func() error { return part(ctx) })
+		}
+		return nil
+	})
+	return t.group.Wait()
+}
+
+func (t *term) answerEdges(ctx context.Context) error {
+	stop, err := jetstream.Serve(t.nc, t.cfg.Name, t.pairs.MayReply, func(edge string, req jetstream.Request) jetstream.Reply {
+		return t.answer(ctx, edge, req)
+	})
+	if err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return errors.Join(context.Cause(ctx), stop())
+}
+
+func (t *term) keepReporting(ctx context.Context) error {
+	ticker := time.NewTicker(t.cfg.Heartbeat)
+	defer ticker.Stop()
+	for {
+		t.report(ctx, t.log)
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// begin starts the channels of all known pairs.
+func (t *term) begin(ctx context.Context) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.recallPolicies(ctx); err != nil {
+		return err
+	}
+	edges, err := t.pairs.Edges(ctx)
+	if err != nil {
+		return fmt.Errorf("list the pairs: %w", err)
+	}
+	if err := t.muster(t.policies, edges); err != nil {
+		return err
+	}
+	if err := t.straighten(ctx); err != nil {
+		return err
+	}
+	t.note("active", "")
+	return t.sweep(t.roster)
+}
+
+// straighten has edges attach again that were given another channel while no
+// term of this exporter ran: their consumers go on by themselves.
+func (t *term) straighten(ctx context.Context) error {
+	feeds, err := t.log.Feeds(ctx)
+	if err != nil {
+		return err
+	}
+	for edge, channel := range feeds {
+		if at, paired := t.roster.places[edge]; paired && at.channel != channel {
+			t.logger.Info("an edge is fed from a channel that it does not belong to", "edge", edge, "channel", channel, "want", at.channel)
+			if err := t.log.DropConsumer(ctx, edge); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// muster brings the channels that run to those that policies and pairs ask for.
+// A failure ends the term: what runs then is not known. The caller holds mu.
+func (t *term) muster(p *policies, edges []Edge) error {
+	err := t.bring(t.life, p, edges)
+	if err != nil {
+		t.group.Go(func() error { return err })
+	}
+	return err
+}
+
+func (t *term) bring(ctx context.Context, p *policies, edges []Edge) error {
+	last, next := t.roster, enlist(p, edges, t.roster, t.logger)
+	t.policies, t.roster = p, next
+	if err := t.keep(p, next); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(t.running)) {
+		r := t.running[name]
+		if l, wanted := next.lines[name]; wanted && l.selection.Digest() == r.selection.Digest() {
+			continue
+		}
+		if err := t.retire(ctx, r); err != nil {
+			return err
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(next.lines)) {
+		if t.running[name] != nil {
+			continue
+		}
+		if err := t.start(next.lines[name]); err != nil {
+			return err
+		}
+	}
+	return t.move(ctx, last, next)
+}
+
+// move has edges attach again that belong to another channel now, or to none:
+// what they were fed from ends.
+func (t *term) move(ctx context.Context, last, next roster) error {
+	for name, at := range last.places {
+		if at.channel == "" || next.places[name].channel == at.channel {
+			continue
+		}
+		if err := t.log.DropConsumer(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// start runs a channel as part of the term. The caller holds mu.
+func (t *term) start(l line) error {
+	c, err := t.newChannel(l, t.log, t.pub)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(t.life)
+	r := &running{channel: c, policy: l.policy, cancel: cancel, done: make(chan struct{})}
+	t.running[l.name] = r
+	t.enter(c)
+	t.group.Go(func() error {
+		defer close(r.done)
+		defer cancel(nil)
+		err := errors.Join(c.run(ctx), c.index.close())
+		t.leave(c)
+		if errors.Is(context.Cause(ctx), errRetired) {
+			return nil
+		}
+		return err
+	})
+	return nil
+}
+
+// retire ends a channel. When it returns nothing of it is under way to the hub.
+// The caller holds mu.
+func (t *term) retire(ctx context.Context, r *running) error {
+	t.logger.Info("a channel ends", "channel", r.name)
+	r.cancel(errRetired)
+	<-r.done
+	delete(t.running, r.name)
+	if err := t.pub.Flush(ctx); err != nil {
+		return fmt.Errorf("end channel %s: %w", r.name, err)
+	}
+	return t.spool(r.name).close()
+}
+
+// channelOf is the channel of an edge, or what who asks is told instead; try is
+// the remedy for a pair that is missing. One that is new, or not what it was,
+// has all channels looked at.
+func (t *term) channelOf(ctx context.Context, edge, try string) (*running, *jetstream.ReplyError) {
+	pair, ok, err := t.pairs.Edge(ctx, edge)
+	if err != nil {
+		return nil, retryLater("look up the pairing of edge "+edge, err)
+	}
+	if !ok {
+		return nil, refuse(fmt.Sprintf("edge %s is not paired with source %s", edge, t.cfg.Name), try)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	at, known := t.roster.places[edge]
+	if !known || !at.edge.equal(pair) {
+		if at, err = t.settle(ctx, pair); err != nil {
+			return nil, retryLater("make the channel of edge "+edge, err)
+		}
+	}
+	if at.refusal != nil {
+		return nil, refusalOf(at.refusal)
+	}
+	c := t.running[at.channel]
+	if c == nil {
+		return nil, retryLater("find the channel of edge "+edge, errors.New("the term has ended"))
+	}
+	return c, nil
+}
+
+// followPairs has the channels follow the pairs until ctx is done.
+func (t *term) followPairs(ctx context.Context) error {
+	return t.pairs.Follow(ctx, func(edges []Edge) error {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.roster.fits(edges) {
+			return nil
+		}
+		return t.muster(t.policies, edges)
+	})
+}
+
+// settle finds the place of an edge that was paired in this term. The caller
+// holds mu.
+func (t *term) settle(ctx context.Context, pair Edge) (place, error) {
+	edges, err := t.pairs.Edges(ctx)
+	if err != nil {
+		return place{}, fmt.Errorf("list the pairs: %w", err)
+	}
+	edges = slices.DeleteFunc(edges, func(e Edge) bool { return e.Name == pair.Name })
+	if err := t.muster(t.policies, append(edges, pair)); err != nil {
+		return place{}, err
+	}
+	return t.roster.places[pair.Name], nil
+}
+
+// answer handles one request of an edge.
+func (t *term) answer(ctx context.Context, edge string, req jetstream.Request) jetstream.Reply {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	c, refusal := t.channelOf(ctx, edge, "create the pair again: syncer pair create "+edge)
+	if refusal != nil {
+		return jetstream.Reply{Error: refusal}
+	}
+	if req.Channel != c.policy {
+		return jetstream.Reply{Error: refuse(fmt.Sprintf("edge %s is paired with policy %s, it asks for %s", edge, c.policy, req.Channel), "join again with a new token")}
+	}
+	if req.Attach != nil {
+		reply, err := c.attach(ctx, edge, req.Attach)
+		if err != nil {
+			return jetstream.Reply{Error: retryLater("attach edge "+edge, err)}
+		}
+		return jetstream.Reply{Attach: reply}
+	}
+	select {
+	case c.requests <- request{edge: edge, page: req.Page, ranges: req.Ranges}:
+		return jetstream.Reply{}
+	default:
+		return jetstream.Reply{Error: retryLater("queue the request of edge "+edge, errors.New("too many requests wait"))}
+	}
+}
+
+func refuse(message, try string) *jetstream.ReplyError {
+	return &jetstream.ReplyError{Message: message, Try: try}
+}
+
+func retryLater(doing string, err error) *jetstream.ReplyError {
+	return &jetstream.ReplyError{Retry: true, Message: doing + ": " + err.Error()}
+}
+
+// recallPolicies reads the policies that were applied from the hub. What a hub
+// has lost is put back from the copy. The caller holds mu.
+func (t *term) recallPolicies(ctx context.Context) error {
+	held, at, err := t.store.Load(ctx)
+	if err != nil {
+		return err
+	}
+	own := t.lastPolicies().applied
+	if held.Generation < own.Generation {
+		t.logger.Warn("the hub lost applied policies, they are put back", "generation", own.Generation, "held", held.Generation)
+		if at, err = t.store.Save(ctx, own, at); err != nil {
+			return err
+		}
+		held = own
+	} else if held.Generation > own.Generation {
+		if err := writeCopy(t.cfg.DataDir, held); err != nil {
+			return err
+		}
+	}
+	t.policies, t.at = gather(t.cfg.Policies, held, t.cfg.Cluster), at
+	for name, err := range t.policies.broken {
+		t.logger.Error("an applied policy cannot be used", "policy", name, "cause", err.Error(), "try", fault.Try(err))
+	}
+	return nil
+}
