@@ -152,9 +152,6 @@ func (t *Target) attemptCommit(ctx context.Context, changes []change.Change, cur
 // plan makes the request, with deletes drawn together if it is too large
 // otherwise.
 func (t *Target) plan(ctx context.Context, changes []change.Change, cursor []byte) (*pb.TxnRequest, error) {
-	if slices.ContainsFunc(changes, released) {
-		return nil, fmt.Errorf("a key is released: %w", ErrForbidden) // Refused tells which
-	}
 	ops := opsOf(changes)
 	req := t.request(ops, nil, cursor)
 	if t.fits(req, ops) {

@@ -54,24 +54,15 @@ func (t *Target) Refused(ctx context.Context, changes []change.Change) ([]Refuse
 
 func invalidOnes(changes []change.Change) (invalid []Refused, rest []change.Change) {
 	for _, c := range changes {
-		switch {
-		case len(c.Key) == 0:
-			invalid = append(invalid, Refused{Key: c.Key, Why: status.Invalid,
-				Err: fault.New(fault.Check, "change the policy's mapping", "etcd takes no empty key")})
-		case released(c):
-			invalid = append(invalid, Refused{Key: c.Key, Why: status.Invalid,
-				Err: fault.New(fault.Check, "syncer status on the cloud side tells more", "the source no longer says what it holds: it left the selection by onLeave: orphan, or cannot be read; the edge keeps what it has")})
-		default:
+		if len(c.Key) != 0 {
 			rest = append(rest, c)
+			continue
 		}
+		invalid = append(invalid, Refused{Key: c.Key, Why: status.Invalid,
+			Err: fault.New(fault.Check, "change the policy's mapping", "etcd takes no empty key")})
 	}
 	return invalid, rest
 }
-
-// released reports whether a change says that the key is the target's own from
-// now on. There is nothing to write then: the key is set aside, as one that is
-// refused.
-func released(c change.Change) bool { return c.Op == change.Put && change.IsReleased(c.Value) }
 
 // largeOnes finds the changes that do not fit into a transaction with the
 // cursor alone. The limit is the one that Commit keeps to, or the etcd's own
