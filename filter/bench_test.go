@@ -43,7 +43,7 @@ func storedMix(b *testing.B) []item {
 			Labels:      map[string]string{"app": name, "tier": []string{"web", "db", "debug"}[i%3], "sync": fmt.Sprint(i%2 == 0)},
 			Annotations: map[string]string{"kubectl.kubernetes.io/last-applied-configuration": string(make([]byte, 600))},
 			ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubectl", Operation: "Apply", APIVersion: "v1",
-				FieldsV1: &metav1.FieldsV1{Raw: make([]byte, 900)}}},
+				FieldsV1: metav1.NewFieldsV1(string(make([]byte, 900)))}},
 		}
 		pod := corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "registry.example.com/app:1", Env: make([]corev1.EnvVar, 10)}}}
 		switch i % 10 {

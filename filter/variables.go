@@ -92,7 +92,7 @@ func (p Policy) fill(doc *strictyaml.Document, edge variables) Policy {
 	f := filling{doc: doc, values: values}
 	spec := p.Spec
 	spec.Variables, p.filled = nil, true
-	p.Spec = f.value(reflect.ValueOf(spec), []any{"spec"}).Interface().(Spec)
+	reflect.ValueOf(&p.Spec).Elem().Set(f.value(reflect.ValueOf(spec), []any{"spec"}))
 	return p
 }
 

@@ -99,20 +99,36 @@ func (t *term) begin(ctx context.Context) error {
 	if err := t.muster(t.policies, edges); err != nil {
 		return err
 	}
-	if err := t.straighten(ctx); err != nil {
-		return err
-	}
+	t.group.Go(func() error { return t.straighten(t.life) })
 	t.note("active", "")
 	return t.sweep(t.roster)
 }
 
+// straightenPause is the wait before the hub is asked again.
+const straightenPause = time.Second
+
 // straighten has edges attach again that were given another channel while no
-// term of this exporter ran: their consumers go on by themselves.
+// term of this exporter ran: their consumers go on by themselves. A hub that
+// lacks a server cannot tell of all consumers, and nobody waits for it: it is
+// asked until it can.
 func (t *term) straighten(ctx context.Context) error {
-	feeds, err := t.log.Feeds(ctx)
-	if err != nil {
-		return err
+	for {
+		feeds, err := t.log.Feeds(ctx)
+		if err == nil {
+			return t.dropStale(ctx, feeds)
+		}
+		t.logger.Warn("the hub does not tell where edges are fed from, asking again", "cause", err.Error())
+		select {
+		case <-time.After(straightenPause):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
+}
+
+func (t *term) dropStale(ctx context.Context, feeds map[string]string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	for edge, channel := range feeds {
 		if at, paired := t.roster.places[edge]; paired && at.channel != channel {
 			t.logger.Info("an edge is fed from a channel that it does not belong to", "edge", edge, "channel", channel, "want", at.channel)
