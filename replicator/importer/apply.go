@@ -45,6 +45,7 @@ type Target interface {
 	Refused(ctx context.Context, changes []change.Change) ([]target.Refused, error)
 	Park(ctx context.Context, groups []target.Parked) error
 	Unpark(ctx context.Context, ids []string) error
+	Disown(ctx context.Context, ranges []change.Range) error
 	Tier() string
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/syncer-io/syncer/replicator/change"
+	"github.com/syncer-io/syncer/replicator/digest"
 	"github.com/syncer-io/syncer/replicator/etcd/target"
 	"github.com/syncer-io/syncer/replicator/fault"
 	"github.com/syncer-io/syncer/replicator/status"
@@ -93,6 +94,9 @@ func (a *applier) refusedStill(ctx context.Context, g *parkedGroup) (*target.Ref
 		if k.Put {
 			size := max(k.Size, uint64(len(k.Key))) - uint64(len(k.Key)) // what is stored may be anything
 			c.Op, c.Value = change.Put, make([]byte, min(size, change.MaxBody))
+			if k.Sum == digest.Item(k.Key, change.Released) {
+				c.Value = change.Released
+			}
 		}
 		var refused []target.Refused
 		err := a.promptly(ctx, func() (err error) {
