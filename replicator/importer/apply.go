@@ -333,6 +333,9 @@ func (a *applier) changes(ctx context.Context, sets []change.Changeset) error {
 		if err != nil {
 			return err
 		}
+		if s, err = a.screened(ctx, s); err != nil {
+			return err
+		}
 		if len(a.pending) == 0 {
 			a.before = a.place
 		}

@@ -89,6 +89,9 @@ func (a *applier) probe(ctx context.Context) error {
 // refusedStill asks the target whether it goes on to refuse a group. Only the
 // sizes of the values are known, and count.
 func (a *applier) refusedStill(ctx context.Context, g *parkedGroup) (*target.Refused, error) {
+	if g.Why == status.NotAccepted {
+		return g.turnedAwayStill(a.im.cfg.Accept), nil
+	}
 	for _, k := range g.stored().Keys {
 		c := change.Change{Op: change.Delete, Key: k.Key}
 		if k.Put {
