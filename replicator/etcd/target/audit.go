@@ -82,7 +82,7 @@ func (t *Target) auditReleased(ctx context.Context, r change.Range, since int64,
 	m := t.markersIn(r, 0)
 	count := func([]byte) error {
 		a.Count++
-		return nil
+		return ctx.Err()
 	}
 	err := t.parts(ctx, r, a, func(kvs []*mvccpb.KeyValue) error {
 		for i, kv := range kvs {
