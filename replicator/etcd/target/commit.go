@@ -39,10 +39,15 @@ func (t *Target) Commit(ctx context.Context, tx Tx) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if slices.ContainsFunc(changes, releases) {
-		t.released.Store(true)
+	first := slices.ContainsFunc(changes, releases) && t.released.CompareAndSwap(false, true)
+	rev, err := t.commitData(ctx, t.withMarkers(changes), tx)
+	if first && errors.Is(err, ErrForbidden) {
+		err = t.withdrawn(ctx, err)
 	}
-	changes = t.withMarkers(changes)
+	return rev, err
+}
+
+func (t *Target) commitData(ctx context.Context, changes []change.Change, tx Tx) (int64, error) {
 	if tx.Cursor != nil {
 		t.mu.Lock()
 		defer t.mu.Unlock()

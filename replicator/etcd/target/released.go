@@ -3,6 +3,7 @@ package target
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -31,15 +32,19 @@ func releases(c change.Change) bool { return c.Op == change.Put && change.IsRele
 // there is one: nothing has to be remembered of the keys, and a delete of
 // nothing costs etcd next to nothing.
 func (t *Target) withMarkers(changes []change.Change) []change.Change {
-	if !t.released.Load() && !slices.ContainsFunc(changes, releases) {
+	some := t.released.Load()
+	if !some && !slices.ContainsFunc(changes, releases) {
 		return changes
 	}
 	out := make([]change.Change, 0, 2*len(changes))
 	for _, c := range changes {
-		if releases(c) {
+		switch {
+		case releases(c):
 			out = append(out, change.Change{Op: change.Put, Key: t.marker(c.Key)})
-		} else {
+		case some:
 			out = append(out, c, change.Change{Op: change.Delete, Key: t.marker(c.Key)})
+		default:
+			out = append(out, c)
 		}
 	}
 	slices.SortFunc(out, byKey)
@@ -57,6 +62,14 @@ func (t *Target) written(c change.Change) int {
 	default:
 		return Size(c)
 	}
+}
+
+// withdrawn finds out anew whether there are markers, after the first one was
+// refused: a user who may not write any can go on with everything else.
+func (t *Target) withdrawn(ctx context.Context, err error) error {
+	t.mu.Lock() // while nobody writes one
+	defer t.mu.Unlock()
+	return errors.Join(err, t.learnReleased(ctx))
 }
 
 // learnReleased finds out whether there are markers, once nobody else writes

@@ -1,14 +1,19 @@
 package target
 
 import (
+	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/embed"
 
 	"github.com/syncer-io/syncer/replicator/change"
+	"github.com/syncer-io/syncer/replicator/etcd/dial"
 )
 
 func putOf(key, value string) change.Change {
@@ -215,4 +220,79 @@ func TestManyReleasedKeys(t *testing.T) {
 	if err != nil || a.Count != uint64(keys) {
 		t.Errorf("the audit counts %d of %d, %v", a.Count, keys, err)
 	}
+}
+
+// Deletes are drawn together around markers as around any other key.
+func TestReleasedKeysAreDeletedAtOnce(t *testing.T) {
+	b := newBench(t)
+	var all, release, deletes []change.Change
+	for i := range 15_000 {
+		key := fmt.Sprintf("/a/%05d", i)
+		all, deletes = append(all, putOf(key, "v")), append(deletes, deleteOf(key))
+		if i%100 == 0 {
+			release = append(release, releaseOf(key))
+		}
+	}
+	for _, part := range b.Split(all) {
+		if _, err := b.Commit(t.Context(), Tx{Changes: part}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.commit(2, append(release, putOf("/b", "stays"), releaseOf("/c"))...)
+	b.commit(3, deletes...)
+	equalTo(t, "keys", b.raw("/a/"), map[string]string{})
+	equalTo(t, "others", b.raw("/b"), map[string]string{"/b": "stays"})
+	equalTo(t, "markers", b.raw(mark), map[string]string{mark + "/c": ""})
+}
+
+// Whatever is not refused can be committed also while there are markers, which
+// make a transaction larger.
+func TestRefusedAgreesWithCommitOfReleasedKeys(t *testing.T) {
+	b := benchOn(t, startEtcd(t, func(c *embed.Config) { c.MaxRequestBytes = 256 << 10 }), "importer")
+	b.commit(1, releaseOf("/other"))
+	refused := 0
+	for n := 256<<10 - 1200; n <= 256<<10; n += 40 {
+		c := sized("/big", n)
+		_, err := b.Commit(t.Context(), Tx{Changes: []change.Change{c}, Cursor: &Cursor{Revision: 7, Chain: make([]byte, 32), Torn: 1 << 60}})
+		r, rerr := b.Refused(t.Context(), []change.Change{c})
+		if rerr != nil {
+			t.Fatal(rerr)
+		}
+		refused += len(r)
+		if err != nil && len(r) == 0 {
+			t.Errorf("%d bytes are not refused, and the commit gives %v", n, err)
+		}
+	}
+	if refused == 0 || refused > 30 {
+		t.Errorf("%d sizes of 31 are refused", refused)
+	}
+}
+
+// A user who may not write markers is refused the release of a key, under the
+// name of the key.
+func TestRefusedMarker(t *testing.T) {
+	endpoint := startEtcd(t)
+	edge := login(t, connect(t, endpoint), endpoint, "/app/", Prefix+"cursor/", Prefix+"probe")
+	password := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(password, []byte("secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	root, err := dial.Dial(t.Context(), dial.Config{Endpoints: []string{endpoint}, Username: "root", PasswordFile: password}, quiet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = root.Close() })
+	role := "edge-app--syncer-cursor--syncer-probe"
+	if _, err := root.RoleGrantPermission(t.Context(), role, Prefix, clientv3.GetPrefixRangeEnd(Prefix), clientv3.PermissionType(clientv3.PermRead)); err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{Target: open(t, edge), t: t, cli: edge, url: endpoint}
+	b.claim("edge")
+	b.commit(1, putOf("/app/a", "v"), putOf("/app/b", "v"))
+	release := []change.Change{releaseOf("/app/a")}
+	if _, err := b.Commit(t.Context(), Tx{Changes: release, Cursor: &Cursor{Revision: 2}}); !errors.Is(err, ErrForbidden) {
+		t.Errorf("the commit gives %v", err)
+	}
+	wantRefused(t, b.Target, append(release, putOf("/app/b", "w")), "forbidden /app/a")
+	b.commit(2, putOf("/app/b", "w"))
 }
