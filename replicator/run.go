@@ -353,6 +353,7 @@ func Import(ctx context.Context, cfg *config.Importer, logger *slog.Logger) (err
 		Version:    Version,
 		DataDir:    cfg.DataDir,
 		InboxBytes: int64(cfg.Inbox.MaxBytes),
+		Accept:     importer.Accept(cfg.Accept),
 	}, nc, func(ctx context.Context) (*clientv3.Client, error) {
 		return connect(ctx, dial.Target, cfg.Target.Etcd, logger)
 	}, logger)

@@ -43,7 +43,8 @@ func (f edgeFile) prepare(i *config.Importer) error {
 }
 
 // write writes the file whole or not at all; on return it is durable. The
-// tuning of an older file of the same edge is kept.
+// tuning of an older file of the same edge is kept, and what it accepts: to join
+// again takes back no consent, and gives one only when asked.
 func (f edgeFile) write(i *config.Importer) error {
 	old, err := f.existing()
 	if err == nil && old != nil {
@@ -53,6 +54,9 @@ func (f edgeFile) write(i *config.Importer) error {
 				"%s is of edge %s of source %s, and the token was for edge %s of source %s", f.path, old.Name, old.Source, i.Name, i.Source)
 		}
 		i.Inbox, i.Metrics = old.Inbox, old.Metrics
+		secrets := i.Accept.Secrets || old.Accept.Secrets
+		i.Accept = old.Accept
+		i.Accept.Secrets = secrets
 	}
 	temporary, err := f.temporary(i)
 	if err != nil {

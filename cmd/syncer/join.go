@@ -30,6 +30,7 @@ type joinOptions struct {
 	targetTLS config.TLS
 	user      string
 	password  string // a file
+	secrets   bool
 	force     bool
 }
 
@@ -63,6 +64,7 @@ it in SYNCER_TOKEN or in a file (--token-file, "-" is standard input).`,
 	flags.StringVar(&o.targetTLS.Key, "target-key", "", "PEM `file` with the key of the certificate")
 	flags.StringVar(&o.user, "target-user", "", "`user` of that etcd")
 	flags.StringVar(&o.password, "target-password-file", "", "`file` with the user's password")
+	flags.BoolVar(&o.secrets, "accept-secrets", false, "let the cloud write Secrets of Kubernetes to this edge")
 	flags.BoolVar(&o.force, "force", false, "overwrite the edge.yaml of another edge")
 	bindEnv(flags, "token", "SYNCER_TOKEN")
 	bindEnv(flags, "data-dir", "SYNCER_DATA_DIR")
@@ -151,6 +153,7 @@ func (o joinOptions) importer() (*config.Importer, error) {
 		APIVersion: config.APIVersion, Kind: config.KindImporter,
 		Hub:     config.HubLink{URL: o.url, Credentials: "edge.nk"},
 		Target:  config.Cluster{Etcd: config.Etcd{Endpoints: o.targets, User: o.user, PasswordFile: o.password}},
+		Accept:  config.Accept{Secrets: o.secrets},
 		DataDir: ".",
 	}
 	if o.hubCA != "" {

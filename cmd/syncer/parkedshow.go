@@ -71,7 +71,10 @@ func (v parkedDetail) draw(p *page, now time.Time) {
 
 // remedy is what to do about the group.
 func (v parkedDetail) remedy() string {
-	if v.Why == status.MassDelete && !v.Dropped {
+	switch {
+	case v.Try != "":
+		return v.Try
+	case v.Why == status.MassDelete && !v.Dropped:
 		return "if the deletes are right: syncer resync " + v.Edge + " --approve"
 	}
 	return "when the cause is gone: syncer parked retry " + v.ID

@@ -20,12 +20,33 @@ type Importer struct {
 	Hub HubLink `yaml:"hub"`
 	// Target is the cluster to write to. Required.
 	Target Cluster `yaml:"target"`
+	// Accept is what may be written to the target, whatever the channel
+	// delivers. What is not accepted waits, and the edge says so. Default:
+	// everything but Secrets.
+	Accept Accept `yaml:"accept"`
 	// DataDir holds the inbox; losing it costs time only. Required.
 	DataDir string `yaml:"dataDir"`
 	// Inbox bounds what is received and not applied yet.
 	Inbox Inbox `yaml:"inbox"`
 	// Metrics serves metrics. Default off.
 	Metrics Metrics `yaml:"metrics"`
+}
+
+// Accept is the word of whoever runs the edge. A list that is absent accepts
+// everything.
+type Accept struct {
+	// Secrets lets Secrets of Kubernetes in, and values that may be one and
+	// cannot be read. They are told by their keys and by their values. Default
+	// false.
+	Secrets bool `yaml:"secrets"`
+	// Prefixes are what keys at the target may start with.
+	Prefixes []string `yaml:"prefixes"`
+	// Resources are those that Kubernetes objects may be of, named as in
+	// policies: configmaps, deployments.apps.
+	Resources []string `yaml:"resources"`
+	// Namespaces are those that Kubernetes objects may lie in. It says nothing
+	// about objects that lie in none.
+	Namespaces []string `yaml:"namespaces"`
 }
 
 // HubLink is how to reach a hub.

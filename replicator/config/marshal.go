@@ -29,11 +29,23 @@ func (i *Importer) Marshal() []byte {
 	w.line(0, "# Where changes go.")
 	w.line(0, "target:")
 	w.etcd(1, i.Target.Etcd)
+	i.marshalAccept(&w)
 	w.line(0, "")
 	w.line(0, "# Received and not applied yet. Losing it costs time, never data.")
 	w.field(0, "dataDir", i.DataDir)
 	i.marshalTuning(&w)
 	return []byte(w.text.String())
+}
+
+func (i *Importer) marshalAccept(w *writer) {
+	w.line(0, "")
+	w.line(0, "# What may be written there, whatever is delivered: prefixes, resources and")
+	w.line(0, "# namespaces can be listed, and everything else waits.")
+	w.line(0, "accept:")
+	w.line(1, "secrets: %t", i.Accept.Secrets)
+	w.list(1, "prefixes", i.Accept.Prefixes)
+	w.list(1, "resources", i.Accept.Resources)
+	w.list(1, "namespaces", i.Accept.Namespaces)
 }
 
 func (i *Importer) marshalTuning(w *writer) {
@@ -69,12 +81,19 @@ func (w *writer) optional(depth int, name, value string) {
 	}
 }
 
+func (w *writer) list(depth int, name string, values []string) {
+	if len(values) == 0 {
+		return
+	}
+	w.line(depth, "%s:", name)
+	for _, v := range values {
+		w.line(depth+1, "- %s", strconv.Quote(v))
+	}
+}
+
 func (w *writer) etcd(depth int, e Etcd) {
 	w.line(depth, "etcd:")
-	w.line(depth+1, "endpoints:")
-	for _, endpoint := range e.Endpoints {
-		w.line(depth+2, "- %s", strconv.Quote(endpoint))
-	}
+	w.list(depth+1, "endpoints", e.Endpoints)
 	w.tls(depth+1, e.TLS)
 	w.optional(depth+1, "user", e.User)
 	w.optional(depth+1, "passwordFile", e.PasswordFile)

@@ -39,6 +39,7 @@ func TestMarshalRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"no", "1e3", "~", "a: b", "# x", "\u2028\u0085", "\ufeff"}))
 		some := rapid.Map(rapid.OneOf(text), func(s string) string { return "x" + s })
+		optional := rapid.OneOf(rapid.Just([]string(nil)), rapid.SliceOfN(text, 1, 3))
 		link := func() *TLS {
 			if rapid.Bool().Draw(t, "plain") {
 				return nil
@@ -53,6 +54,10 @@ func TestMarshalRoundTrip(t *testing.T) {
 				Endpoints: rapid.SliceOfN(text, 1, 3).Draw(t, "endpoints"), TLS: link(),
 				User: text.Draw(t, "user"), PasswordFile: text.Draw(t, "password"),
 			}},
+			Accept: Accept{
+				Secrets:  rapid.Bool().Draw(t, "secrets"),
+				Prefixes: optional.Draw(t, "prefixes"), Resources: optional.Draw(t, "resources"), Namespaces: optional.Draw(t, "namespaces"),
+			},
 			DataDir: text.Draw(t, "dir"),
 			Inbox:   Inbox{MaxBytes: strictyaml.Bytes(rapid.Int64Min(0).Draw(t, "inbox"))},
 			Metrics: Metrics{Listen: text.Draw(t, "metrics")},

@@ -30,6 +30,7 @@ func (i *Importer) validate(doc *strictyaml.Document) {
 	checkName(doc.At("channel"), i.Channel, "a channel")
 	checkEtcd(doc, i.Target.Etcd, "target", "etcd")
 	checkRequired(doc.At("dataDir"), i.DataDir, "dataDir")
+	checkAccept(doc, i.Accept)
 	if i.Hub.URL == "" {
 		doc.At("hub", "url").Hint("add the URL of the hub").Problemf(`missing field "url" in hub`)
 	}

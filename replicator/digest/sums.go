@@ -1,5 +1,7 @@
 package digest
 
+import "slices"
+
 // sums holds one item hash for each of many 64-bit hashes, in about 45 bytes
 // for each. It grows one small bucket at a time (linear hashing), so that a
 // table never needs room for itself twice. The hashes must be spread evenly.
@@ -47,6 +49,10 @@ func (s *sums) put(hash uint64, sum Sum) (old Sum, found bool) {
 		s.split()
 	}
 	return Sum{}, false
+}
+
+func (s *sums) has(hash uint64) bool {
+	return slices.ContainsFunc(s.buckets[s.at(hash)], func(e entry) bool { return e.hash == hash })
 }
 
 // remove forgets a hash and gives what was there. The number of buckets stays:

@@ -56,6 +56,14 @@ func (t *Table) Delete(key []byte) (had bool) {
 	return had
 }
 
+// Has reports whether there is an item of the key.
+func (t *Table) Has(key []byte) bool {
+	h := maphash.Bytes(t.seed, key)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.items.has(h)
+}
+
 // Digest is the digest of everything in the table.
 func (t *Table) Digest() Digest {
 	t.mu.Lock()

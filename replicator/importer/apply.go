@@ -45,6 +45,7 @@ type Target interface {
 	Refused(ctx context.Context, changes []change.Change) ([]target.Refused, error)
 	Park(ctx context.Context, groups []target.Parked) error
 	Unpark(ctx context.Context, ids []string) error
+	Disown(ctx context.Context, ranges []change.Range) error
 	Tier() string
 }
 
@@ -330,6 +331,9 @@ func (a *applier) changes(ctx context.Context, sets []change.Changeset) error {
 		}
 		s, err := a.guarded(ctx, s, nil)
 		if err != nil {
+			return err
+		}
+		if s, err = a.screened(ctx, s); err != nil {
 			return err
 		}
 		if len(a.pending) == 0 {

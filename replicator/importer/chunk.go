@@ -48,13 +48,14 @@ type writes struct {
 	revs    []int64 // of the target
 	deletes [][]byte
 	refused []change.Change
+	away    []change.Change // not accepted here
 }
 
 // replacement is what the target should hold in a chunk's range. Keys that are
 // parked stay as they are while the source still has of them what it had when
 // they were parked.
 func (a *applier) replacement(c change.Chunk, d digest.Difference) target.Chunk {
-	job := target.Chunk{Range: c.Range, Want: c.KVs, Hold: true}
+	job := target.Chunk{Range: c.Range, Want: c.KVs, Refuse: a.im.cfg.Accept.refusesPut, Hold: true}
 	kept := func(digest.Sum) bool { return false }
 	if c.Sparse {
 		kept = digest.Kept(d.Prints, a.comparison.slot, c.Gone)
@@ -125,7 +126,7 @@ func (a *applier) replaceOneByOne(ctx context.Context, job target.Chunk) error {
 			a.writes.took(a, target.Replaced{Put: []change.KV{kv}, Revisions: []int64{rev}})
 		}
 	}
-	a.writes.took(a, target.Replaced{Deleted: plan.Deleted})
+	a.writes.took(a, target.Replaced{Deleted: plan.Deleted, Refused: plan.Refused})
 	return nil
 }
 
@@ -137,6 +138,9 @@ func (w *writes) took(a *applier, done target.Replaced) {
 		a.wrotePut(kv.Key, digest.Item(kv.Key, kv.Value))
 	}
 	w.put += uint64(len(done.Put))
+	for _, kv := range done.Refused {
+		w.away = append(w.away, change.Change{Op: change.Put, Key: kv.Key, Value: kv.Value})
+	}
 	for _, key := range done.Deleted { // which share memory with all that was read
 		w.deletes = append(w.deletes, bytes.Clone(key))
 	}
@@ -170,6 +174,11 @@ func (a *applier) barrier(ctx context.Context) error {
 	a.auditor.keys += int(w.put)
 	if err != nil {
 		return err
+	}
+	if len(w.away) > 0 {
+		if err := a.turnAway(ctx, w.away); err != nil {
+			return err
+		}
 	}
 	if len(w.refused) > 0 {
 		return a.refuseEach(ctx, w.refused)

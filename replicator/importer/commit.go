@@ -17,7 +17,7 @@ func (a *applier) stand(c *target.Cursor) {
 	c.Chain, c.Seq = append(target.Hash(nil), a.chain[:]...), a.seq
 	c.Updated = time.Now()
 	if len(c.Holds) == 0 {
-		c.Holds = a.ranges
+		c.Holds, c.Keeps = a.ranges, a.orphans()
 	}
 }
 

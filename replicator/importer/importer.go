@@ -35,6 +35,7 @@ type Config struct {
 	Version    string
 	DataDir    string // locked by the caller
 	InboxBytes int64
+	Accept     Accept
 }
 
 // Importer brings one channel to one target. Make it with New, then Run it

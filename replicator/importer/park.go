@@ -216,6 +216,10 @@ func (a *applier) leastGuarded() int {
 // remove deletes keys at the target, in as many transactions as needed, if the
 // guard lets it.
 func (a *applier) remove(ctx context.Context, keys [][]byte, s *step) (int, error) {
+	keys, err := a.screenDeletes(ctx, keys)
+	if err != nil {
+		return 0, err
+	}
 	allowed, err := a.guard(ctx, keys, s)
 	if err != nil {
 		return 0, err

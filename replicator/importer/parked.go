@@ -250,7 +250,7 @@ func (p *parked) report() (groups []status.Parked, keys int) {
 			break
 		}
 		s := status.Parked{
-			ID: g.ID, Why: g.Why, Reason: g.Reason, Rule: g.Rule, Revision: g.Revision,
+			ID: g.ID, Why: g.Why, Reason: g.Reason, Try: g.Try, Rule: g.Rule, Revision: g.Revision,
 			Keys: len(g.keys), Of: g.Of, Since: g.Since, Dropped: g.Dropped,
 		}
 		for _, k := range g.stored().Keys[:min(len(g.keys), status.MaxSample)] {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/syncer-io/syncer/replicator/change"
+	"github.com/syncer-io/syncer/replicator/digest"
 	"github.com/syncer-io/syncer/replicator/etcd/target"
 	"github.com/syncer-io/syncer/replicator/fault"
 	"github.com/syncer-io/syncer/replicator/status"
@@ -88,11 +89,17 @@ func (a *applier) probe(ctx context.Context) error {
 // refusedStill asks the target whether it goes on to refuse a group. Only the
 // sizes of the values are known, and count.
 func (a *applier) refusedStill(ctx context.Context, g *parkedGroup) (*target.Refused, error) {
+	if g.Why == status.NotAccepted {
+		return g.turnedAwayStill(a.im.cfg.Accept), nil
+	}
 	for _, k := range g.stored().Keys {
 		c := change.Change{Op: change.Delete, Key: k.Key}
 		if k.Put {
 			size := max(k.Size, uint64(len(k.Key))) - uint64(len(k.Key)) // what is stored may be anything
 			c.Op, c.Value = change.Put, make([]byte, min(size, change.MaxBody))
+			if k.Sum == digest.Item(k.Key, change.Released) {
+				c.Value = change.Released
+			}
 		}
 		var refused []target.Refused
 		err := a.promptly(ctx, func() (err error) {

@@ -43,6 +43,9 @@ func (a *applier) tearGuarded(ctx context.Context, s change.Changeset) error {
 	if err != nil {
 		return err
 	}
+	if s, err = a.screened(ctx, s); err != nil {
+		return err
+	}
 	if !s.Partial {
 		a.torn = nil
 	}

@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"sync"
@@ -370,7 +371,8 @@ func (v *view) state() verdict {
 	case !v.proven:
 		return verdict{status.CatchingUp, "waiting for the first proof of equality since it attached", ""}
 	case v.edge.ParkedKeys > 0:
-		return verdict{status.Degraded, fmt.Sprintf("%d keys are parked: %s", v.edge.ParkedKeys, v.edge.Parked[0].Reason), "syncer parked list"}
+		p := v.edge.Parked[0]
+		return verdict{status.Degraded, fmt.Sprintf("%d keys are parked: %s", v.edge.ParkedKeys, p.Reason), cmp.Or(p.Try, "syncer parked list")}
 	case v.edge.Refused > 0:
 		return verdict{status.Degraded, status.RefusedReason(v.edge.Refused), "look at the exporter: syncer status on the cloud side"}
 	case waiting > 0 && !v.sent.IsZero() && time.Since(v.sent) > quiet:

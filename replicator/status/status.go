@@ -97,6 +97,8 @@ const (
 	TooLarge   = "too-large"   // the target takes no value of that size
 	Forbidden  = "forbidden"   // the target's user may not write the key
 	Invalid    = "invalid"     // the target refuses the key or the value
+	// NotAccepted is what edge.yaml does not accept.
+	NotAccepted = "not-accepted"
 )
 
 // MaxParked bounds the parked groups of a report, MaxSample the keys of each.
@@ -111,6 +113,7 @@ type Parked struct {
 	ID       string    `json:"id"`
 	Why      string    `json:"why"`
 	Reason   string    `json:"reason"`
+	Try      string    `json:"try,omitempty"`  // what to do, when there is more than to wait
 	Rule     string    `json:"rule,omitempty"` // of a mass delete
 	Revision int64     `json:"revision"`
 	Keys     int       `json:"keys"`

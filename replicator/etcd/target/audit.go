@@ -20,7 +20,8 @@ type Audit struct {
 
 // Audit looks for writes of others: keys whose mod revision is above since and
 // is none of ours. It reads no values; on servers before 3.7 the server does.
-// A delete shows in Count only. Nothing may be committed meanwhile.
+// A delete shows in Count only. A released key counts once, whatever was made
+// of it, and is nobody's write. Nothing may be committed meanwhile.
 //
 // written is about how many keys we wrote since then. The server sends those
 // only, in one answer; when they are many, all keys are listed in parts instead.
@@ -34,7 +35,10 @@ func (t *Target) Audit(ctx context.Context, ranges []change.Range, since int64, 
 			r.Lo = []byte{0}
 		}
 		audit := t.auditRange
-		if written > auditKeys {
+		switch {
+		case t.released.Load():
+			audit = t.auditReleased
+		case written > auditKeys:
 			audit = t.auditParts
 		}
 		if err := audit(ctx, r, since, ours, &a); err != nil {
@@ -65,16 +69,55 @@ const auditKeys = 5000
 // auditParts lists the range in parts, each as of its own revision: what is
 // written behind the listing is above the revision of its first part.
 func (t *Target) auditParts(ctx context.Context, r change.Range, since int64, ours func(int64) bool, a *Audit) error {
+	return t.parts(ctx, r, a, func(kvs []*mvccpb.KeyValue) error {
+		a.Count += uint64(len(kvs))
+		a.look(kvs, since, ours)
+		return nil
+	})
+}
+
+// auditReleased is auditParts where keys may be released. How many of those
+// exist, no count of etcd tells.
+func (t *Target) auditReleased(ctx context.Context, r change.Range, since int64, ours func(int64) bool, a *Audit) error {
+	m := t.markersIn(r, 0)
+	count := func([]byte) error {
+		a.Count++
+		return ctx.Err()
+	}
+	err := t.parts(ctx, r, a, func(kvs []*mvccpb.KeyValue) error {
+		for i, kv := range kvs {
+			released, err := m.upTo(ctx, kv.Key, count)
+			if err != nil {
+				return err
+			}
+			a.Count++
+			if !released {
+				a.look(kvs[i:i+1], since, ours)
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		_, err = m.upTo(ctx, nil, count)
+	}
+	return err
+}
+
+// parts gives fn the keys of a range, part after part.
+func (t *Target) parts(ctx context.Context, r change.Range, a *Audit, fn func([]*mvccpb.KeyValue) error) error {
 	for {
-		last, more, err := t.auditPart(ctx, r, since, ours, a)
+		kvs, more, err := t.part(ctx, r, a)
+		if err == nil {
+			err = fn(kvs)
+		}
 		if err != nil || !more {
 			return err
 		}
-		r.Lo = after(last)
+		r.Lo = after(kvs[len(kvs)-1].Key)
 	}
 }
 
-func (t *Target) auditPart(ctx context.Context, r change.Range, since int64, ours func(int64) bool, a *Audit) (last []byte, more bool, err error) {
+func (t *Target) part(ctx context.Context, r change.Range, a *Audit) (kvs []*mvccpb.KeyValue, more bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, t.attempt)
 	defer cancel()
 	resp, err := t.cli.Get(ctx, string(r.Lo), end(r), clientv3.WithKeysOnly(), clientv3.WithLimit(auditKeys))
@@ -84,12 +127,7 @@ func (t *Target) auditPart(ctx context.Context, r change.Range, since int64, our
 	if a.Revision == 0 {
 		a.Revision = resp.Header.Revision
 	}
-	a.Count += uint64(len(resp.Kvs))
-	a.look(resp.Kvs, since, ours)
-	if len(resp.Kvs) == 0 {
-		return nil, false, nil
-	}
-	return resp.Kvs[len(resp.Kvs)-1].Key, resp.More, nil
+	return resp.Kvs, resp.More && len(resp.Kvs) > 0, nil
 }
 
 // look finds the first key of somebody else.

@@ -16,7 +16,8 @@ import (
 )
 
 // Tx is what one transaction changes. Keys are unique within it. Without a
-// cursor only data is written, under the same guard.
+// cursor only data is written, under the same guard. A put of change.Released
+// leaves its key alone from now on, until another change of it.
 type Tx struct {
 	Changes []change.Change
 	Cursor  *Cursor
@@ -38,6 +39,15 @@ func (t *Target) Commit(ctx context.Context, tx Tx) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	first := slices.ContainsFunc(changes, releases) && t.released.CompareAndSwap(false, true)
+	rev, err := t.commitData(ctx, t.withMarkers(changes), tx)
+	if first && errors.Is(err, ErrForbidden) {
+		err = t.withdrawn(ctx, err)
+	}
+	return rev, err
+}
+
+func (t *Target) commitData(ctx context.Context, changes []change.Change, tx Tx) (int64, error) {
 	if tx.Cursor != nil {
 		t.mu.Lock()
 		defer t.mu.Unlock()
@@ -147,9 +157,6 @@ func (t *Target) attemptCommit(ctx context.Context, changes []change.Change, cur
 // plan makes the request, with deletes drawn together if it is too large
 // otherwise.
 func (t *Target) plan(ctx context.Context, changes []change.Change, cursor []byte) (*pb.TxnRequest, error) {
-	if slices.ContainsFunc(changes, released) {
-		return nil, fmt.Errorf("a key is released: %w", ErrForbidden) // Refused tells which
-	}
 	ops := opsOf(changes)
 	req := t.request(ops, nil, cursor)
 	if t.fits(req, ops) {

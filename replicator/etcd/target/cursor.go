@@ -59,7 +59,10 @@ type Cursor struct {
 	// order. What lies in them and not in the selection any more is left over
 	// from an earlier policy. They are written with every cursor: few, and never
 	// one for each key.
-	Holds   []change.Range `json:"holds,omitempty"`
+	Holds []change.Range `json:"holds,omitempty"`
+	// Keeps is the part of Holds whose keys stay at the target when the policy
+	// selects them no more: a rule said so.
+	Keeps   []change.Range `json:"keeps,omitempty"`
 	Updated time.Time      `json:"updated"`
 }
 

@@ -42,18 +42,18 @@ func (t *Target) Split(changes []change.Change) [][]change.Change {
 	t.mu.RLock()
 	room := max(cursorRoom, t.cursorSize()+cursorRoom/2)
 	t.mu.RUnlock()
-	return split(changes, max(t.limits.MaxBytes-t.overhead()-room, 1))
+	return split(changes, max(t.limits.MaxBytes-t.overhead()-room, 1), t.written)
 }
 
 // cursorSize bounds the bytes of the next cursor by those of the last one;
 // t.mu is held.
 func (t *Target) cursorSize() int { return max(t.stored, 256) + 256 }
 
-func split(changes []change.Change, room int) [][]change.Change {
+func split(changes []change.Change, room int, sizeOf func(change.Change) int) [][]change.Change {
 	var parts [][]change.Change
 	start, size := 0, 0
 	for i, c := range changes {
-		if n := Size(c); size+n > room && i > start {
+		if n := sizeOf(c); size+n > room && i > start {
 			parts = append(parts, changes[start:i])
 			start, size = i, n
 		} else {

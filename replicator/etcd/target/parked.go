@@ -20,12 +20,17 @@ type Parked struct {
 	// ID names the group: 1 to 128 letters, digits, dots, underscores and
 	// hyphens.
 	ID string
-	// Why is one of status.MassDelete, TooLarge, Forbidden and Invalid.
+	// Why is one of status.MassDelete, TooLarge, Forbidden, Invalid and
+	// NotAccepted.
 	Why string
 	// Rule is the name of the rule of a mass delete.
 	Rule string
 	// Reason is for people. It is cut after 4 KiB.
 	Reason string
+	// Try says what to do, "" when Why says it. It is cut like Reason.
+	Try string
+	// Terms are what the edge accepted when it was parked, of NotAccepted.
+	Terms string
 	// Revision is the source revision at which the group was parked.
 	Revision int64
 	// Of is how many keys the rule of a mass delete held.

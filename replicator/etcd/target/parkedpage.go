@@ -36,6 +36,8 @@ type groupHead struct {
 	Why      string    `json:"why"`
 	Rule     string    `json:"rule,omitempty"`
 	Reason   string    `json:"reason,omitempty"`
+	Try      string    `json:"try,omitempty"`
+	Terms    string    `json:"terms,omitempty"`
 	Revision int64     `json:"revision"`
 	Of       uint64    `json:"of,omitempty"`
 	Since    time.Time `json:"since"`
@@ -112,7 +114,7 @@ func (t *Target) pages(g Parked) ([]change.Change, error) {
 
 func (g Parked) head(pages int) *groupHead {
 	return &groupHead{
-		Why: g.Why, Rule: g.Rule, Reason: cut(g.Reason), Revision: g.Revision, Of: g.Of,
+		Why: g.Why, Rule: g.Rule, Reason: cut(g.Reason), Try: cut(g.Try), Terms: g.Terms, Revision: g.Revision, Of: g.Of,
 		Since: g.Since.UTC(), Dropped: g.Dropped, Pages: pages, Keys: len(g.Keys),
 	}
 }

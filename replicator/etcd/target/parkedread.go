@@ -73,7 +73,7 @@ func (r *groupReader) finish() error {
 		return r.damaged(errors.New("the group is there twice"))
 	}
 	r.groups = append(r.groups, Parked{
-		ID: r.at.id, Why: h.Why, Rule: h.Rule, Reason: h.Reason, Revision: h.Revision, Of: h.Of,
+		ID: r.at.id, Why: h.Why, Rule: h.Rule, Reason: h.Reason, Try: h.Try, Terms: h.Terms, Revision: h.Revision, Of: h.Of,
 		Since: h.Since.UTC(), Dropped: h.Dropped, Keys: r.keys,
 	})
 	r.head, r.next, r.keys = nil, 0, nil

@@ -48,30 +48,21 @@ func (t *Target) Refused(ctx context.Context, changes []change.Change) ([]Refuse
 		return nil, fmt.Errorf("find the changes that are forbidden: %w", err)
 	}
 	out = slices.Concat(out, large, forbidden)
-	slices.SortFunc(out, func(a, b Refused) int { return bytes.Compare(a.Key, b.Key) })
-	return out, nil
+	slices.SortStableFunc(out, func(a, b Refused) int { return bytes.Compare(a.Key, b.Key) })
+	return slices.CompactFunc(out, func(a, b Refused) bool { return bytes.Equal(a.Key, b.Key) }), nil
 }
 
 func invalidOnes(changes []change.Change) (invalid []Refused, rest []change.Change) {
 	for _, c := range changes {
-		switch {
-		case len(c.Key) == 0:
-			invalid = append(invalid, Refused{Key: c.Key, Why: status.Invalid,
-				Err: fault.New(fault.Check, "change the policy's mapping", "etcd takes no empty key")})
-		case released(c):
-			invalid = append(invalid, Refused{Key: c.Key, Why: status.Invalid,
-				Err: fault.New(fault.Check, "syncer status on the cloud side tells more", "the source no longer says what it holds: it left the selection by onLeave: orphan, or cannot be read; the edge keeps what it has")})
-		default:
+		if len(c.Key) != 0 {
 			rest = append(rest, c)
+			continue
 		}
+		invalid = append(invalid, Refused{Key: c.Key, Why: status.Invalid,
+			Err: fault.New(fault.Check, "change the policy's mapping", "etcd takes no empty key")})
 	}
 	return invalid, rest
 }
-
-// released reports whether a change says that the key is the target's own from
-// now on. There is nothing to write then: the key is set aside, as one that is
-// refused.
-func released(c change.Change) bool { return c.Op == change.Put && change.IsReleased(c.Value) }
 
 // largeOnes finds the changes that do not fit into a transaction with the
 // cursor alone. The limit is the one that Commit keeps to, or the etcd's own
@@ -80,7 +71,7 @@ func (t *Target) largeOnes(ctx context.Context, changes []change.Change) (large 
 	frame := t.frame()
 	var sizes []int // of those that may be too large for the etcd
 	for _, c := range changes {
-		if n := frame + Size(c); n > byteSteps[0] && n <= t.limits.MaxBytes {
+		if n := frame + t.written(c); n > byteSteps[0] && n <= t.limits.MaxBytes {
 			sizes = append(sizes, n)
 		}
 	}
@@ -89,7 +80,7 @@ func (t *Target) largeOnes(ctx context.Context, changes []change.Change) (large 
 		return nil, nil, err
 	}
 	for _, c := range changes {
-		if n := frame + Size(c); n <= limit {
+		if n := frame + t.written(c); n <= limit {
 			rest = append(rest, c)
 		} else {
 			large = append(large, Refused{Key: c.Key, Why: status.TooLarge, Err: tooLargeFor(n, limit, 1)})
@@ -141,7 +132,11 @@ func (t *Target) forbiddenOnes(ctx context.Context, changes []change.Change) ([]
 		return nil, t.explain(rpctypes.ErrPermissionDenied, t.key.String())
 	}
 	var out []Refused
-	for parts := t.questions(changes); len(parts) > 0; {
+	of := map[string][]byte{} // whose marker a key is
+	for _, c := range changes {
+		of[string(t.marker(c.Key))] = c.Key
+	}
+	for parts := t.questions(t.withMarkers(changes)); len(parts) > 0; {
 		refused, err := t.refusedParts(ctx, parts)
 		if err != nil {
 			return nil, err
@@ -149,8 +144,12 @@ func (t *Target) forbiddenOnes(ctx context.Context, changes []change.Change) ([]
 		parts = nil
 		for _, p := range refused {
 			if len(p) == 1 {
-				out = append(out, Refused{Key: p[0].Key, Why: status.Forbidden,
-					Err: t.explain(rpctypes.ErrPermissionDenied, string(p[0].Key))})
+				r := Refused{Key: p[0].Key, Why: status.Forbidden,
+					Err: t.explain(rpctypes.ErrPermissionDenied, string(p[0].Key))}
+				if key, marker := of[string(r.Key)]; marker {
+					r.Key = key
+				}
+				out = append(out, r)
 				continue
 			}
 			parts = slices.AppendSeq(parts, slices.Chunk(p, (len(p)+askAtOnce-1)/askAtOnce))
@@ -167,7 +166,7 @@ func (t *Target) questions(changes []change.Change) [][]change.Change {
 		keys[i] = change.Change{Op: change.Delete, Key: c.Key}
 	}
 	var out [][]change.Change
-	for _, part := range split(keys, t.limits.MaxBytes/2) {
+	for _, part := range split(keys, t.limits.MaxBytes/2, Size) {
 		out = slices.AppendSeq(out, slices.Chunk(part, max(t.limits.MaxOps/2, 1)))
 	}
 	return out

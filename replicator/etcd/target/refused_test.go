@@ -96,7 +96,7 @@ func TestRefusedForbidden(t *testing.T) {
 	edge := login(t, connect(t, endpoint), endpoint, "/app/", Prefix)
 	b := &bench{Target: open(t, edge), t: t, cli: edge, url: endpoint}
 	b.claim("edge")
-	before, err := b.Target.revision(t.Context())
+	before, _, err := b.anyReleased(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func TestRefusedForbidden(t *testing.T) {
 	if !errors.Is(got[0].Err, ErrForbidden) || !strings.Contains(got[0].Err.Error(), outside[0]) {
 		t.Errorf("got %v", got[0].Err)
 	}
-	if now, err := b.Target.revision(t.Context()); err != nil || now != before {
+	if now, _, err := b.anyReleased(t.Context()); err != nil || now != before {
 		t.Errorf("asking moved the revision from %d to %d, %v", before, now, err)
 	}
 	_, err = b.Commit(t.Context(), Tx{Changes: changes[:1001], Cursor: &Cursor{Revision: 2}})

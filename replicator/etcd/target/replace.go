@@ -19,6 +19,9 @@ type Chunk struct {
 	// Keep says whether a local key that is not in Want is left as it is. nil
 	// keeps none.
 	Keep func(local change.KV) bool
+	// Refuse says which of the puts are not made; nil refuses none. What stands
+	// there stays.
+	Refuse func(change.KV) bool
 	// Hold has Replace delete nothing: the keys that it would delete are in
 	// Replaced.Deleted all the same, for the caller to decide about.
 	Hold bool
@@ -27,6 +30,7 @@ type Chunk struct {
 // Replaced is what a chunk changed, in key order.
 type Replaced struct {
 	Put       []change.KV // written
+	Refused   []change.KV // not written
 	Deleted   [][]byte
 	Was       []change.KV // what stood there before, of keys written over or deleted
 	Unchanged int
@@ -39,7 +43,7 @@ func (t *Target) Diff(ctx context.Context, c Chunk) (Replaced, error) {
 	if err := t.wellFormed(c); err != nil {
 		return Replaced{}, err
 	}
-	d := &differ{want: c.Want, keep: c.Keep}
+	d := &differ{want: c.Want, keep: c.Keep, refuse: c.Refuse}
 	_, err := t.Scan(ctx, t.selected(c.Range), func(kvs []change.KV) error {
 		for _, kv := range kvs {
 			if t.contains(kv.Key) {
@@ -65,11 +69,11 @@ func (t *Target) Replace(ctx context.Context, c Chunk) (Replaced, error) {
 	if err != nil {
 		return Replaced{}, err
 	}
-	done := Replaced{Unchanged: plan.Unchanged}
+	done := Replaced{Unchanged: plan.Unchanged, Refused: plan.Refused}
 	if c.Hold {
 		done.Deleted, plan.Deleted = plan.Deleted, nil
 	}
-	for _, part := range split(plan.changes(), t.batch) {
+	for _, part := range split(plan.changes(), t.batch, t.written) {
 		rev, err := t.Commit(ctx, Tx{Changes: part})
 		if err != nil {
 			return done, fmt.Errorf("apply the chunk %s: %w", c.Range, err)
@@ -112,9 +116,10 @@ func (t *Target) selected(r change.Range) []change.Range {
 
 // differ walks the local keys and the wanted ones side by side.
 type differ struct {
-	want []change.KV
-	keep func(change.KV) bool
-	out  Replaced
+	want   []change.KV
+	keep   func(change.KV) bool
+	refuse func(change.KV) bool
+	out    Replaced
 }
 
 func (d *differ) local(kv change.KV) {
@@ -130,8 +135,7 @@ func (d *differ) local(kv change.KV) {
 	}
 	if bytes.Equal(d.want[0].Value, kv.Value) {
 		d.out.Unchanged++
-	} else {
-		d.out.Put = append(d.out.Put, d.want[0])
+	} else if d.put(d.want[0]) {
 		d.out.Was = append(d.out.Was, kv)
 	}
 	d.want = d.want[1:]
@@ -140,9 +144,18 @@ func (d *differ) local(kv change.KV) {
 // rest takes the wanted keys before key, or all, as missing.
 func (d *differ) rest(key []byte) {
 	for len(d.want) > 0 && (key == nil || bytes.Compare(d.want[0].Key, key) < 0) {
-		d.out.Put = append(d.out.Put, d.want[0])
+		d.put(d.want[0])
 		d.want = d.want[1:]
 	}
+}
+
+func (d *differ) put(kv change.KV) bool {
+	if d.refuse != nil && d.refuse(kv) {
+		d.out.Refused = append(d.out.Refused, kv)
+		return false
+	}
+	d.out.Put = append(d.out.Put, kv)
+	return true
 }
 
 func (r Replaced) changes() []change.Change {

@@ -19,31 +19,25 @@ import (
 
 // Scan reads the content of the ranges, one after the other and each in key
 // order, all as of the one revision that it returns. fn gets it in pieces of
-// about a megabyte, which it may keep; its error ends the scan. Nothing
+// about a megabyte, which it may keep; its error ends the scan. A
+// released key holds change.Released, also when it does not exist. Nothing
 // outside the ranges is read. rpctypes.ErrCompacted in the error means that
 // the scan took longer than the etcd keeps history: start again.
 func (t *Target) Scan(ctx context.Context, ranges []change.Range, fn func([]change.KV) error) (int64, error) {
-	rev, err := t.revision(ctx)
+	rev, released, err := t.anyReleased(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("scan: %w", err)
 	}
+	scan := t.scanRange
+	if released {
+		scan = t.scanReleased
+	}
 	for _, r := range ranges {
-		if err := t.scanRange(ctx, r, rev, fn); err != nil {
+		if err := scan(ctx, r, rev, fn); err != nil {
 			return 0, fmt.Errorf("scan %s at revision %d: %w", r, rev, err)
 		}
 	}
 	return rev, nil
-}
-
-// revision is the revision of the etcd now (linearizable).
-func (t *Target) revision(ctx context.Context) (int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, t.attempt)
-	defer cancel()
-	resp, err := t.cli.Get(ctx, t.key.String(), clientv3.WithCountOnly())
-	if err != nil {
-		return 0, t.explain(err, t.key.String())
-	}
-	return resp.Header.Revision, nil
 }
 
 // scanRange streams where the server can. It is asked each time: a cluster

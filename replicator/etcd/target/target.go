@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -49,6 +50,8 @@ type Target struct {
 	owner  string
 	writes uint64
 	stored int // bytes of the newest cursor
+
+	released atomic.Bool // there may be markers of released keys
 }
 
 // guard is the cursor that our transactions insist on.
@@ -132,6 +135,11 @@ func (t *Target) Load(ctx context.Context) (c Cursor, found bool, modRev int64, 
 	if t.guard.claimed && now.modRev != t.guard.modRev && (t.guard.pending == nil || !now.holds(t.guard.pending)) {
 		return now.rec.Cursor, now.found(), now.modRev, t.lost(now)
 	}
+	if !t.guard.loaded {
+		if err := t.learnReleased(ctx); err != nil {
+			return Cursor{}, false, 0, err
+		}
+	}
 	t.guard.loaded, t.guard.modRev, t.guard.pending = true, now.modRev, nil
 	t.stored = len(now.raw)
 	return now.rec.Cursor, now.found(), now.modRev, nil
@@ -161,6 +169,9 @@ func (t *Target) Claim(ctx context.Context, owner string, mutate func(c Cursor, 
 		failpoint.Hit(failpoint.ClaimAfter)
 		if overtaken(err) {
 			continue
+		}
+		if err == nil {
+			err = t.learnReleased(ctx) // whoever wrote before is fenced by now
 		}
 		return stored, rev, err
 	}
