@@ -354,8 +354,12 @@ func Import(ctx context.Context, cfg *config.Importer, logger *slog.Logger) (err
 		DataDir:    cfg.DataDir,
 		InboxBytes: int64(cfg.Inbox.MaxBytes),
 		Accept:     importer.Accept(cfg.Accept),
-	}, nc, func(ctx context.Context) (*clientv3.Client, error) {
-		return connect(ctx, dial.Target, cfg.Target.Etcd, logger)
+	}, nc, func(ctx context.Context) (importer.Cluster, error) {
+		cli, err := connect(ctx, dial.Target, cfg.Target.Etcd, logger)
+		if err != nil {
+			return nil, err
+		}
+		return importer.Etcd(cli, logger), nil
 	}, logger)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
-	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/syncer-io/syncer/replicator"
 	"github.com/syncer-io/syncer/replicator/etcd/dial"
@@ -159,9 +158,13 @@ func (s *site) importer() (*importer.Importer, func(context.Context) error) {
 	return im, im.Run
 }
 
-func (s *site) dialTarget(logger *slog.Logger) func(ctx context.Context) (*clientv3.Client, error) {
-	return func(ctx context.Context) (*clientv3.Client, error) {
-		return dial.Dial(ctx, replicator.EtcdConfig(s.edge.Target.Etcd), logger)
+func (s *site) dialTarget(logger *slog.Logger) func(ctx context.Context) (importer.Cluster, error) {
+	return func(ctx context.Context) (importer.Cluster, error) {
+		cli, err := dial.Dial(ctx, replicator.EtcdConfig(s.edge.Target.Etcd), logger)
+		if err != nil {
+			return nil, err
+		}
+		return importer.Etcd(cli, logger), nil
 	}
 }
 

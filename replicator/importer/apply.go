@@ -31,24 +31,6 @@ const (
 	keepBytes = 256 << 10
 )
 
-// Target is what the applier writes to. *target.Target is the one on etcd.
-type Target interface {
-	Load(ctx context.Context) (target.Cursor, bool, int64, error)
-	Commit(ctx context.Context, tx target.Tx) (int64, error)
-	Split(changes []change.Change) [][]change.Change
-	Scan(ctx context.Context, ranges []change.Range, fn func([]change.KV) error) (int64, error)
-	Diff(ctx context.Context, c target.Chunk) (target.Replaced, error)
-	Replace(ctx context.Context, c target.Chunk) (target.Replaced, error)
-	Audit(ctx context.Context, ranges []change.Range, since int64, written int, ours func(int64) bool) (target.Audit, error)
-	Probe(ctx context.Context) error
-	Limits() target.Limits
-	Refused(ctx context.Context, changes []change.Change) ([]target.Refused, error)
-	Park(ctx context.Context, groups []target.Parked) error
-	Unpark(ctx context.Context, ids []string) error
-	Disown(ctx context.Context, ranges []change.Range) error
-	Tier() string
-}
-
 // applier takes frames from the inbox and writes them to the target. One
 // goroutine runs it at a time.
 type applier struct {

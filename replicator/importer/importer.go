@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	clientv3 "go.etcd.io/etcd/client/v3"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/syncer-io/syncer/replicator/change"
@@ -41,17 +40,17 @@ type Config struct {
 // Importer brings one channel to one target. Make it with New, then Run it
 // once.
 type Importer struct {
-	cfg    Config
-	nc     *nats.Conn
-	dial   func(ctx context.Context) (*clientv3.Client, error)
-	etcd   *clientv3.Client
-	logger *slog.Logger
-	view   *view
-	orders *orders
+	cfg     Config
+	nc      *nats.Conn
+	dial    func(ctx context.Context) (Cluster, error)
+	cluster Cluster
+	logger  *slog.Logger
+	view    *view
+	orders  *orders
 
 	inbox  *wal.Log
 	limits target.Limits
-	target *target.Target
+	target Target
 	ranges []change.Range // those of target
 
 	table   *digest.Table
@@ -68,7 +67,7 @@ type Importer struct {
 // New makes an importer over a hub connection, which stays the caller's and
 // may be down for now. dial connects to the target; it is tried until it
 // succeeds, and the importer closes what it gives.
-func New(cfg Config, nc *nats.Conn, dial func(ctx context.Context) (*clientv3.Client, error), logger *slog.Logger) *Importer {
+func New(cfg Config, nc *nats.Conn, dial func(ctx context.Context) (Cluster, error), logger *slog.Logger) *Importer {
 	return &Importer{cfg: cfg, nc: nc, dial: dial, logger: logger, view: newView(cfg), orders: newOrders(cfg.DataDir, logger)}
 }
 
@@ -91,18 +90,18 @@ func (im *Importer) Run(ctx context.Context) error {
 	if errors.Is(err, errDone) {
 		err = nil
 	}
-	if im.etcd != nil {
-		err = errors.Join(err, im.etcd.Close())
+	if im.cluster != nil {
+		err = errors.Join(err, im.cluster.Close())
 	}
 	return errors.Join(err, im.inbox.Close())
 }
 
 // reach connects to the target.
 func (im *Importer) reach(ctx context.Context) error {
-	for pause := 200 * time.Millisecond; im.etcd == nil; pause = min(2*pause, 5*time.Second) {
-		cli, err := im.dial(ctx)
+	for pause := 200 * time.Millisecond; im.cluster == nil; pause = min(2*pause, 5*time.Second) {
+		cluster, err := im.dial(ctx)
 		if err == nil {
-			im.etcd = cli
+			im.cluster = cluster
 			im.view.trouble(partTarget, nil)
 			return nil
 		}
@@ -333,7 +332,7 @@ func (im *Importer) claim(ctx context.Context, p profile) (target.Cursor, int64,
 	if err != nil {
 		return target.Cursor{}, 0, err
 	}
-	t, err := target.Open(ctx, im.etcd, key, im.logger, target.WithRanges(ranges), target.WithLimits(im.limits))
+	t, err := im.cluster.Open(ctx, key, ranges, im.limits)
 	if err != nil {
 		return target.Cursor{}, 0, err
 	}
@@ -354,7 +353,7 @@ func (im *Importer) claim(ctx context.Context, p profile) (target.Cursor, int64,
 // owned are the ranges that may be written to: those of the policy, and those
 // of an older one that are not cleaned up yet.
 func (im *Importer) owned(ctx context.Context, key target.CursorKey, ranges []change.Range) ([]change.Range, error) {
-	t, err := target.Open(ctx, im.etcd, key, im.logger, target.WithLimits(im.limits))
+	t, err := im.cluster.Open(ctx, key, nil, im.limits)
 	if err != nil {
 		return nil, err
 	}

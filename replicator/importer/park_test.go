@@ -174,7 +174,7 @@ func TestGroupsThatAreNotThoseOfTheCursor(t *testing.T) {
 	if err := a.commit(t.Context(), nil, a.standing()); err != nil {
 		t.Fatal(err)
 	}
-	a.im.target = a.target.(*target.Target)
+	a.im.target = a.target
 	if err := a.im.look(t.Context(), a); err != nil || !a.cursor.Consistent || !a.may(approve) {
 		t.Fatalf("consistent %v, approve %v: %v", a.cursor.Consistent, a.may(approve), err)
 	}

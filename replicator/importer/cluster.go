@@ -1,0 +1,59 @@
+package importer
+
+import (
+	"context"
+	"log/slog"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/syncer-io/syncer/replicator/change"
+	"github.com/syncer-io/syncer/replicator/etcd/target"
+)
+
+// Cluster is what an importer writes to. Its methods are called by one
+// goroutine.
+type Cluster interface {
+	// Open gives the target of a channel, which lies in ranges; none stands for
+	// everything, of a target that is only asked. limits, unless zero, are those
+	// that an earlier target of the same cluster found.
+	Open(ctx context.Context, key target.CursorKey, ranges []change.Range, limits target.Limits) (Target, error)
+	// Close ends the connection. Targets are not used after it.
+	Close() error
+}
+
+// Target is where a channel is written to. *target.Target, the one on etcd, says
+// what each method promises.
+type Target interface {
+	Load(ctx context.Context) (target.Cursor, bool, int64, error)
+	Claim(ctx context.Context, owner string, mutate func(c target.Cursor, found bool) (target.Cursor, error)) (target.Cursor, int64, error)
+	Commit(ctx context.Context, tx target.Tx) (int64, error)
+	Split(changes []change.Change) [][]change.Change
+	Scan(ctx context.Context, ranges []change.Range, fn func([]change.KV) error) (int64, error)
+	Diff(ctx context.Context, c target.Chunk) (target.Replaced, error)
+	Replace(ctx context.Context, c target.Chunk) (target.Replaced, error)
+	Audit(ctx context.Context, ranges []change.Range, since int64, written int, ours func(int64) bool) (target.Audit, error)
+	Probe(ctx context.Context) error
+	Limits() target.Limits
+	Refused(ctx context.Context, changes []change.Change) ([]target.Refused, error)
+	Parked(ctx context.Context) ([]target.Parked, error)
+	Park(ctx context.Context, groups []target.Parked) error
+	Unpark(ctx context.Context, ids []string) error
+	Disown(ctx context.Context, ranges []change.Range) error
+	Tier() string
+}
+
+// Etcd is the cluster behind a client, which it closes in the end.
+func Etcd(cli *clientv3.Client, logger *slog.Logger) Cluster { return &etcd{cli, logger} }
+
+type etcd struct {
+	cli    *clientv3.Client
+	logger *slog.Logger
+}
+
+// Open implements Cluster.
+func (e *etcd) Open(ctx context.Context, key target.CursorKey, ranges []change.Range, limits target.Limits) (Target, error) {
+	return target.Open(ctx, e.cli, key, e.logger, target.WithRanges(ranges), target.WithLimits(limits))
+}
+
+// Close implements Cluster.
+func (e *etcd) Close() error { return e.cli.Close() }
