@@ -39,6 +39,10 @@ type Target interface {
 	Park(ctx context.Context, groups []target.Parked) error
 	Unpark(ctx context.Context, ids []string) error
 	Disown(ctx context.Context, ranges []change.Range) error
+	Watch(ctx context.Context, ranges []change.Range, from int64, fn func(writes []target.Local, seen int64) error) error
+	Before(ctx context.Context, key []byte, revision int64) (value []byte, found bool, err error)
+	Get(ctx context.Context, key []byte) (value []byte, revision int64, err error)
+	Guardable() int
 	Tier() string
 }
 

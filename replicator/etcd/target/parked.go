@@ -221,6 +221,6 @@ func (t *Target) commitOwn(ctx context.Context, changes []change.Change) error {
 	slices.SortFunc(changes, byKey)
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	_, err := t.commit(ctx, changes, nil)
+	_, err := t.commit(ctx, changes, nil, nil)
 	return err
 }

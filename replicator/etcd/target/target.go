@@ -52,6 +52,7 @@ type Target struct {
 	stored int // bytes of the newest cursor
 
 	released atomic.Bool // there may be markers of released keys
+	own      ownRevisions
 }
 
 // guard is the cursor that our transactions insist on.
@@ -165,7 +166,7 @@ func (t *Target) Claim(ctx context.Context, owner string, mutate func(c Cursor, 
 		}
 		next.Owner = owner
 		failpoint.Hit(failpoint.ClaimBefore)
-		stored, rev, err := t.commitCursor(ctx, nil, next)
+		stored, rev, err := t.commitCursor(ctx, nil, nil, next)
 		failpoint.Hit(failpoint.ClaimAfter)
 		if overtaken(err) {
 			continue
