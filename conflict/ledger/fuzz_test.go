@@ -1,0 +1,43 @@
+package ledger
+
+import (
+	"hash/crc32"
+	"reflect"
+	"testing"
+)
+
+func FuzzDecodeRecord(f *testing.F) {
+	for _, r := range []Record{record("/a"), held("/b\xff")} {
+		r.ID = 1
+		b, err := encodeRecord(r)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+		f.Add(b[:len(b)-1])
+		f.Add(b[:recordHeader])
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		_, _ = decodeRecord(1, b)
+		// Past the checksum, which a fuzzer would not find.
+		if len(b) < recordHeader {
+			return
+		}
+		text := b[recordHeader:]
+		sum := crc32.Checksum(text, castagnoli)
+		sealed := append([]byte{recordFormat, byte(sum >> 24), byte(sum >> 16), byte(sum >> 8), byte(sum)}, text...)
+		r, err := decodeRecord(1, sealed)
+		if err != nil {
+			return
+		}
+		again, err := encodeRecord(r)
+		if err != nil {
+			t.Fatalf("%+v cannot be written again: %v", r, err)
+		}
+		read, err := decodeRecord(1, again)
+		if err != nil || !reflect.DeepEqual(read, r) {
+			t.Fatalf("%v\n got %+v\nwant %+v", err, read, r)
+		}
+		_ = r.bounded(16)
+	})
+}
