@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sort"
 
+	"github.com/syncer-io/syncer/conflict"
 	"github.com/syncer-io/syncer/replicator/change"
 )
 
@@ -19,6 +20,10 @@ type RuleInfo struct {
 	Guard     Guard          `json:"guard"`
 	// OnLeave is what becomes of a key that leaves the rule. "" is LeaveDelete.
 	OnLeave OnLeave `json:"onLeave,omitempty"`
+	// Conflict is who wins when a key was changed at the edge. "" is SourceWins.
+	Conflict string `json:"conflict,omitempty"`
+	// Ignore are fields that are left to the edge.
+	Ignore []conflict.Ignore `json:"ignore,omitempty"`
 }
 
 // Rules are the rules in the order of the policy.
