@@ -81,6 +81,11 @@ func withTargetLink(s *site) { s.linkTarget = true }
 // withPolicy is a site with another policy.
 func withPolicy(text string) option { return func(s *site) { s.policy = text } }
 
+// between is a site from one etcd to another that there are already.
+func between(source, target *testbed.Etcd) option {
+	return func(s *site) { s.source, s.target = source, target }
+}
+
 // withSlowHeartbeat leaves a test time to look before the next proof is due.
 func withSlowHeartbeat(s *site) { s.heartbeat = 4 * time.Second }
 
@@ -98,7 +103,6 @@ func newSite(t *testing.T, options ...option) *site {
 	t.Helper()
 	s := &site{t: t, dir: t.TempDir(), shelves: map[string]map[string]string{}}
 	s.logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
-	s.source = testbed.NewEtcd(t, testbed.EtcdConfig{Fast: true})
 	s.policy, s.targetConfig, s.heartbeat = policy, testbed.EtcdConfig{Fast: true}, 200*time.Millisecond
 	address, err := testbed.FreeAddress()
 	if err != nil {
@@ -108,7 +112,12 @@ func newSite(t *testing.T, options ...option) *site {
 	for _, o := range options {
 		o(s)
 	}
-	s.target = testbed.NewEtcd(t, s.targetConfig)
+	if s.source == nil {
+		s.source = testbed.NewEtcd(t, testbed.EtcdConfig{Fast: true})
+	}
+	if s.target == nil {
+		s.target = testbed.NewEtcd(t, s.targetConfig)
+	}
 	if s.linkTarget {
 		s.targetLink = testbed.NewProxy(t, s.target.Address())
 	}
