@@ -13,7 +13,7 @@ import (
 type sighting struct {
 	prefix     string // of the cluster
 	key, value []byte
-	id         object.Key // once meta is read
+	id         object.Key // once readMeta was asked
 	meta       *object.Meta
 	intent     map[string]any
 }
@@ -42,7 +42,7 @@ func (o *objects) decide(r RuleRange, found *sighting) decision {
 		return d
 	}
 	if err := found.readMeta(); err != nil {
-		return decision{unreadable, refusal(err)}
+		return found.unread(err)
 	}
 	if o.labels != nil && !o.labels.Matches(found.meta) {
 		return decision{mismatched, "its labels do not match"}
@@ -78,6 +78,15 @@ func (o *objects) decideKey(r RuleRange, found *sighting) decision {
 		return decision{staysBehind, "its name stays behind"}
 	}
 	return decision{}
+}
+
+// unread decides about a value whose metadata cannot be read. Nobody needs to
+// read what its key withholds.
+func (f *sighting) unread(err error) decision {
+	if reason, is := object.Withheld(f.id, object.Meta{}); is {
+		return decision{withheld, reason}
+	}
+	return decision{unreadable, refusal(err)}
 }
 
 // isNamespaces reports whether keys that start like this are those of
@@ -135,6 +144,7 @@ func (f *sighting) readMeta() error {
 	if err != nil {
 		return err
 	}
+	f.id = id
 	meta, err := object.ReadMeta(f.value)
 	if err != nil {
 		return err
@@ -142,7 +152,7 @@ func (f *sighting) readMeta() error {
 	if err := meta.At(id); err != nil {
 		return err
 	}
-	f.id, f.meta = id, &meta
+	f.meta = &meta
 	return nil
 }
 
