@@ -117,14 +117,30 @@ func (o *objects) deliver(r RuleRange, found *sighting, orphan bool) Outcome {
 	if err := found.decode(); err != nil {
 		return refuse(err)
 	}
-	if err := o.transform.Apply(found.intent); err != nil {
-		return refuse(err)
-	}
-	text, err := object.Canonical(found.intent)
+	text, err := o.change(found.id.Word(), found.intent)
 	if err != nil {
 		return refuse(err)
 	}
 	return Outcome{Verdict: Selected, Key: r.Map(found.key), Value: text, Rule: r.Place}
+}
+
+// change makes of an object what is delivered.
+func (o *objects) change(word string, intent map[string]any) ([]byte, error) {
+	steps := o.transform[word]
+	if err := steps.Apply(intent); err != nil {
+		return nil, err
+	}
+	text, err := object.Canonical(intent)
+	if err != nil || !steps.Writes() {
+		return text, err
+	}
+	if err := object.Fits(word, text); err != nil {
+		return nil, &object.Refusal{
+			Reason: "what the transform makes of it is none of " + word + ": " + err.Error(),
+			Try:    "correct the transform; until then the object stays at the edge as it is",
+		}
+	}
+	return text, nil
 }
 
 // refusal is why a value is refused, and what to do about it.

@@ -30,6 +30,7 @@ func (p Policy) validateObjects(doc *strictyaml.Document, i int, c Cluster) {
 		doc.At(rulePath(i, append([]any{"transform", problem.Step}, problem.Path...)...)...).
 			Hint("%s", problem.Hint).Problemf("%s", problem.Message)
 	}
+	p.validateFields(doc, i)
 	p.validateMoves(doc, i)
 	validateObjectTarget(doc, i, r.target(), c)
 }
