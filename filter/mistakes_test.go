@@ -16,6 +16,8 @@ var mistakes = []struct{ name, spec string }{
 	{"the group left out", "rules: [{resources: [deployments]}]"},
 	{"a mistyped resource", "rules: [{resources: [confgmaps]}]"},
 	{"all of a group", `rules: [{resources: ["*.example.com"]}]`},
+	{"all of a built-in group", `rules: [{resources: ["*.apps"]}]`},
+	{"all of no group", `rules: [{resources: ["*.Apps"]}]`},
 	{"namespaces of what is in none", "rules: [{resources: [storageclasses.storage.k8s.io], namespaces: [a]}]"},
 	{"secrets without consent", "rules: [{resources: [secrets], namespaces: [a]}]"},
 	{"secrets of everywhere", "rules: [{resources: [secrets], allowSecrets: true}]"},

@@ -26,12 +26,12 @@ func Fits(word string, text []byte) error {
 	if err != nil {
 		return misfit(text, typed, err)
 	}
-	for _, err := range strict {
+	if len(strict) > 0 {
 		var f json.FieldError
-		if errors.As(err, &f) {
+		if errors.As(strict[0], &f) {
 			return noField(f.FieldPath())
 		}
-		return err
+		return strict[0]
 	}
 	path, err := lost(text, typed)
 	if err == nil && path != "" {
