@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -64,7 +65,7 @@ func (t *Target) apply(ctx context.Context, p *put, newest func([]byte) int64) (
 		switch {
 		case err == nil:
 			return recordOf(p, a.head, answer)
-		case !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err):
+		case !another(err):
 			return nil, err
 		}
 		done, err := a.look(ctx)
@@ -73,6 +74,13 @@ func (t *Target) apply(ctx context.Context, p *put, newest func([]byte) int64) (
 		}
 	}
 	return nil, fmt.Errorf("apply %s: %w", p.name, errBusy)
+}
+
+// another reports whether the server says that an object is not the one that was
+// meant: of another version, of other managers, or made anew.
+func another(err error) bool {
+	return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) ||
+		apierrors.IsInvalid(err) && strings.Contains(err.Error(), "metadata.uid: ")
 }
 
 // place is where the objects of a kind are written to.
@@ -190,7 +198,9 @@ func (a *applying) gone(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return &target.Dirty{Revision: now}
+		if a.newest(a.put.key) < now {
+			return &target.Dirty{Revision: now}
+		}
 	}
 	a.uid, a.guard, a.known = "", "", false
 	return nil
@@ -216,6 +226,9 @@ func (t *Target) now(ctx context.Context, h head, namespace string) (int64, erro
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
 	list, err := t.client.Metadata.Resource(h.resource()).Namespace(namespace).List(ctx, metav1.ListOptions{Limit: 1})
+	if apierrors.IsNotFound(err) { // nothing is left of the resource
+		list, err = t.client.Metadata.Resource(namespaces).List(ctx, metav1.ListOptions{Limit: 1})
+	}
 	if err != nil {
 		return 0, t.client.Explain(err)
 	}

@@ -17,10 +17,9 @@ import (
 // takes it.
 func TestOneCommitIsAppliedInWaves(t *testing.T) {
 	t.Parallel()
-	e := newEdge(t, "waves.waves.example.com")
-	group := "waves.example.com"
+	e := newEdge(t, "waves")
 	all := []change.Change{
-		configMap(e.ns, "settings", "1"), namespace(e.ns), definition("Wave", group), widget("Wave", group, e.ns, "w"),
+		configMap(e.ns, "settings", "1"), namespace(e.ns), definition("Wave", e.group), widget("Wave", e.group, e.ns, "w"),
 	}
 	e.mustCommit(1, all...)
 	for _, c := range all {
@@ -102,8 +101,8 @@ func TestOnlyWhatIsInTheInventoryIsDeleted(t *testing.T) {
 
 func TestWhatIsProtectedStays(t *testing.T) {
 	t.Parallel()
-	e := newEdge(t, "kepts.kept.example.com")
-	ns, crd := namespace(e.ns), definition("Kept", "kept.example.com")
+	e := newEdge(t, "kepts")
+	ns, crd := namespace(e.ns), definition("Kept", e.group)
 	e.mustCommit(1, ns, crd)
 	e.mustCommit(2, remove(ns), remove(crd))
 	for _, c := range []change.Change{ns, crd} {
@@ -139,13 +138,13 @@ func TestAMissingNamespaceIsWaitedFor(t *testing.T) {
 
 func TestAMissingDefinitionIsWaitedFor(t *testing.T) {
 	t.Parallel()
-	e := newEdge(t, "lates.late.example.com")
-	waits := widget("Late", "late.example.com", e.ns, "w")
+	e := newEdge(t, "lates")
+	waits := widget("Late", e.group, e.ns, "w")
 	no := rejected(t, e.commit(1, namespace(e.ns), waits))
-	if r := no[string(waits.Key)]; r.Why != status.Waiting || !strings.Contains(fault.Describe(r.Err), "lates.late.example.com") {
+	if r := no[string(waits.Key)]; r.Why != status.Waiting || !strings.Contains(fault.Describe(r.Err), "lates."+e.group) {
 		t.Fatalf("refused: %+v", no)
 	}
-	if err := e.plane.Client().Apply(t.Context(), decoded(t, definition("Late", "late.example.com"))); err != nil {
+	if err := e.plane.Client().Apply(t.Context(), decoded(t, definition("Late", e.group))); err != nil {
 		t.Fatal(err)
 	}
 	e.within("the object to be taken", func() error {
@@ -223,9 +222,8 @@ func TestAWebhookThatIsDownIsWaitedFor(t *testing.T) {
 
 func TestWhatTheServerRefusesIsToldInItsWords(t *testing.T) {
 	t.Parallel()
-	e := newEdge(t, "plains.refuse.example.com")
-	group := "refuse.example.com"
-	e.mustCommit(1, namespace(e.ns), definition("Plain", group))
+	e := newEdge(t, "plains")
+	e.mustCommit(1, namespace(e.ns), definition("Plain", e.group))
 	fixed := func(value string) change.Change {
 		return delivered(thing("v1", "ConfigMap", e.ns, "fixed", map[string]any{"immutable": true, "data": map[string]any{"a": value}}))
 	}
@@ -239,7 +237,7 @@ func TestWhatTheServerRefusesIsToldInItsWords(t *testing.T) {
 	}{
 		{"an unknown field", delivered(thing("v1", "ConfigMap", e.ns, "x", map[string]any{"dta": map[string]any{}})), status.Rejected, "field not declared in schema", "upgrade the edge"},
 		{"an immutable field", fixed("2"), status.Rejected, "field is immutable", "delete configmaps "},
-		{"against its schema", delivered(thing(group+"/v1", "Plain", e.ns, "p", map[string]any{"spec": map[string]any{"size": "big"}})), status.Rejected, "size", ""},
+		{"against its schema", delivered(thing(e.group+"/v1", "Plain", e.ns, "p", map[string]any{"spec": map[string]any{"size": "big"}})), status.Rejected, "size", ""},
 		{"too large", configMap(e.ns, "large", strings.Repeat("x", 1<<22)), status.TooLarge, "", "smaller"},
 		{"no object", change.Change{Op: change.Put, Key: []byte("/kubernetes/configmaps/" + e.ns + "/x"), Value: []byte("1")}, status.Invalid, "no object", "rule for resources"},
 		{"another name", change.Change{Op: change.Put, Key: []byte("/kubernetes/configmaps/" + e.ns + "/y"), Value: configMap(e.ns, "x", "1").Value}, status.Invalid, `is called "x"`, ""},

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,6 +33,7 @@ var shared struct {
 	once  sync.Once
 	plane *kube.Plane
 	err   error
+	tests atomic.Int64
 }
 
 func TestMain(m *testing.M) {
@@ -71,7 +73,8 @@ type edge struct {
 	key     target.CursorKey
 	ns      string
 	cluster *Cluster
-	// definitions are custom resources of the test's own.
+	// definitions are custom resources of the test's own, of the group.
+	group       string
 	definitions []string
 }
 
@@ -79,7 +82,11 @@ func newEdge(t testing.TB, definitions ...string) *edge {
 	t.Helper()
 	// A namespace is no longer than 63 letters.
 	name := strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(t.Name()))
-	e := &edge{t: t, plane: plane(t), dir: t.TempDir(), ns: name[:min(len(name), 40)], definitions: definitions}
+	ns := fmt.Sprintf("%s-%d", name[:min(len(name), 40)], shared.tests.Add(1))
+	e := &edge{t: t, plane: plane(t), dir: t.TempDir(), ns: ns, group: ns + ".example.com"}
+	for _, plural := range definitions {
+		e.definitions = append(e.definitions, plural+"."+e.group)
+	}
 	e.key = target.CursorKey{Source: "cloud", Channel: e.ns}
 	e.open()
 	return e

@@ -157,7 +157,7 @@ func (v *verifying) listOnce(ctx context.Context, l *list) (rev int64, err error
 		}
 	}
 	slices.Sort(other)
-	return rev, v.look(ctx, other, rev)
+	return rev, v.look(ctx, other)
 }
 
 func (v *verifying) page(ctx context.Context, l *list, next string) (*metav1.PartialObjectMetadataList, error) {
@@ -166,12 +166,12 @@ func (v *verifying) page(ctx context.Context, l *list, next string) (*metav1.Par
 	return v.t.client.Metadata.Resource(l.head.resource()).Namespace(l.namespace).List(ctx, metav1.ListOptions{Limit: listPage, Continue: next})
 }
 
-func (v *verifying) look(ctx context.Context, keys []string, rev int64) error {
+func (v *verifying) look(ctx context.Context, keys []string) error {
 	looking, ctx := errgroup.WithContext(ctx)
 	looking.SetLimit(lookAtOnce)
 	for _, key := range keys {
 		looking.Go(func() error {
-			r, changed, err := v.t.examine(ctx, []byte(key), rev)
+			r, changed, err := v.t.examine(ctx, []byte(key))
 			if err == nil && changed && v.fn != nil {
 				v.mu.Lock()
 				defer v.mu.Unlock()
@@ -186,7 +186,7 @@ func (v *verifying) look(ctx context.Context, keys []string, rev int64) error {
 // examine looks at the object of a key and notes in the inventory what it is
 // now. changed reports whether others did something to it, or undid it. An object
 // that is being written is left alone: what is seen of it may be our own doing.
-func (t *Target) examine(ctx context.Context, key []byte, rev int64) (r record, changed bool, err error) {
+func (t *Target) examine(ctx context.Context, key []byte) (r record, changed bool, err error) {
 	was, known, err := t.inventory.get(key)
 	if err != nil || !known || was.Released || t.inFlight.has(key) {
 		return record{}, false, err
@@ -201,7 +201,10 @@ func (t *Target) examine(ctx context.Context, key []byte, rev int64) (r record, 
 	case live == nil && was.Edit != nil && was.Edit.Deleted:
 		return record{}, false, nil
 	case live == nil:
-		now = deleted(was, max(rev, revision(was.Seen)))
+		var rev int64 // not below the delete, and above all that was seen before
+		if rev, err = t.now(ctx, was.head, n.namespace); err == nil {
+			now = deleted(was, rev)
+		}
 	default:
 		now, err = judge(was, live)
 	}

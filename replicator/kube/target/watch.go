@@ -189,7 +189,7 @@ func (w *watcher) one(ctx context.Context, key []byte) error {
 	if err != nil || !known || h.Released {
 		return err
 	}
-	if _, _, err := w.t.examine(ctx, key, w.seen); err != nil {
+	if _, _, err := w.t.examine(ctx, key); err != nil {
 		return w.later(ctx, err)
 	}
 	l, fresh, err := w.local(key)
