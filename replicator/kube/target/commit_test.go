@@ -159,18 +159,19 @@ func TestAMissingDefinitionIsWaitedFor(t *testing.T) {
 func TestAQuotaIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)
-	quota := delivered(thing("v1", "ResourceQuota", e.ns, "few", map[string]any{"spec": map[string]any{"hard": map[string]any{"count/configmaps": "2"}}}))
+	quota := delivered(thing("v1", "ResourceQuota", e.ns, "few", map[string]any{"spec": map[string]any{"hard": map[string]any{"count/secrets": "1"}}}))
+	secret := func(name string) change.Change { return delivered(thing("v1", "Secret", e.ns, name, nil)) }
 	e.mustCommit(1, namespace(e.ns), quota)
-	e.within("the quota to be counted", func() error { // kube-root-ca.crt is one
-		used, _, _ := unstructuredString(e.live(quota).Object, "status", "used", "count/configmaps")
-		if used != "1" {
+	e.within("the quota to be counted", func() error {
+		used, _, _ := unstructuredString(e.live(quota).Object, "status", "used", "count/secrets")
+		if used != "0" {
 			return errors.New("used: " + used)
 		}
 		return nil
 	})
-	first := configMap(e.ns, "a", "1")
+	first := secret("a")
 	e.mustCommit(2, first)
-	second := configMap(e.ns, "b", "1")
+	second := secret("b")
 	no := rejected(t, e.commit(3, second))
 	if r := no[string(second.Key)]; r.Why != status.Waiting || !strings.Contains(r.Err.Error(), "exceeded quota") {
 		t.Fatalf("refused: %+v", no)
