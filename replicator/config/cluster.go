@@ -6,10 +6,13 @@ import (
 	"strings"
 )
 
-// Cluster is the cluster that an importer writes to.
+// Cluster is the cluster that an importer writes to: exactly one of the two.
 type Cluster struct {
-	// Etcd is a cluster's etcd. Required.
+	// Etcd is an etcd that is written to itself.
 	Etcd Etcd `yaml:"etcd"`
+	// Kubernetes is a cluster that is written to through its API server. {} is
+	// the one of the pod that syncer runs in.
+	Kubernetes *Kubernetes `yaml:"kubernetes"`
 }
 
 // Source is the cluster that an exporter reads from.

@@ -96,7 +96,12 @@ const (
 	MassDelete = "mass-delete" // the guard asks; syncer resync --approve
 	TooLarge   = "too-large"   // the target takes no value of that size
 	Forbidden  = "forbidden"   // the target's user may not write the key
-	Invalid    = "invalid"     // the target refuses the key or the value
+	Invalid    = "invalid"     // the target takes no such key or value
+	// Rejected: the target's API server says no to the object, in its words.
+	Rejected = "rejected"
+	// Waiting: the object needs what the target does not have yet: a namespace,
+	// a definition, room in a quota, a webhook that answers.
+	Waiting = "waiting"
 	// NotAccepted is what edge.yaml does not accept.
 	NotAccepted = "not-accepted"
 )

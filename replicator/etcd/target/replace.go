@@ -40,23 +40,10 @@ type Replaced struct {
 // Diff compares the chunk with what the target holds and says what Replace
 // would change. It writes nothing.
 func (t *Target) Diff(ctx context.Context, c Chunk) (Replaced, error) {
-	if err := t.wellFormed(c); err != nil {
-		return Replaced{}, err
-	}
-	d := &differ{want: c.Want, keep: c.Keep, refuse: c.Refuse}
-	_, err := t.Scan(ctx, t.selected(c.Range), func(kvs []change.KV) error {
-		for _, kv := range kvs {
-			if t.contains(kv.Key) {
-				d.local(kv)
-			}
-		}
-		return nil
+	return c.Compare(t.contains, func(fn func([]change.KV) error) error {
+		_, err := t.Scan(ctx, t.selected(c.Range), fn)
+		return err
 	})
-	if err != nil {
-		return Replaced{}, fmt.Errorf("compare the chunk %s: %w", c.Range, err)
-	}
-	d.rest(nil)
-	return d.out, nil
 }
 
 // Replace makes the range hold the chunk, in commits without a cursor that
@@ -87,7 +74,7 @@ func (t *Target) Replace(ctx context.Context, c Chunk) (Replaced, error) {
 
 // wellFormed refuses a chunk that is not complete in itself: half-understood
 // it would delete.
-func (t *Target) wellFormed(c Chunk) error {
+func (c Chunk) wellFormed() error {
 	for i, kv := range c.Want {
 		switch {
 		case !c.Range.Contains(kv.Key):
