@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -34,6 +35,7 @@ type site struct {
 	logger  *slog.Logger
 
 	policy       string             // of the channel
+	writes       string             // what edge.yaml says of the target, when that is not its etcd
 	targetConfig testbed.EtcdConfig // of the target
 	heartbeat    time.Duration      // of the exporter
 
@@ -207,9 +209,9 @@ name: %s
 source: %s
 channel: %s
 hub: {url: %q, credentials: edge/edge.nk}
-target: {etcd: {endpoints: [%q]}}
+target: %s
 dataDir: edge
-`, grant.Name, grant.Source, grant.Channel, s.via(s.edgeLink), s.targetEndpoint()))
+`, grant.Name, grant.Source, grant.Channel, s.via(s.edgeLink), cmp.Or(s.writes, fmt.Sprintf("{etcd: {endpoints: [%q]}}", s.targetEndpoint()))))
 	if s.edge, err = config.LoadImporter(path); err != nil {
 		s.t.Fatalf("load edge.yaml: %v", err)
 	}
