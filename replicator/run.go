@@ -14,6 +14,7 @@ import (
 	"github.com/syncer-io/syncer/replicator/config"
 	"github.com/syncer-io/syncer/replicator/control"
 	"github.com/syncer-io/syncer/replicator/etcd/dial"
+	"github.com/syncer-io/syncer/replicator/etcd/kine"
 	"github.com/syncer-io/syncer/replicator/etcd/source"
 	"github.com/syncer-io/syncer/replicator/etcd/target"
 	"github.com/syncer-io/syncer/replicator/exporter"
@@ -205,6 +206,24 @@ func connect(ctx context.Context, role dial.Role, e config.Etcd, logger *slog.Lo
 	return cli, nil
 }
 
+// openTarget connects to an edge's target, and finds out what it is.
+func openTarget(ctx context.Context, cfg *config.Importer, logger *slog.Logger) (importer.Cluster, error) {
+	cli, err := connect(ctx, dial.Target, cfg.Target.Etcd, logger)
+	if err != nil {
+		return nil, err
+	}
+	is, err := kine.Detect(ctx, cli, target.CursorKey{Source: cfg.Source, Channel: cfg.Channel}.String())
+	if err != nil {
+		return nil, errors.Join(err, cli.Close())
+	}
+	if is {
+		logger.Warn("the target is a kine, which changes one key at a time: keys of one source revision do not appear together", "tier", kine.Tier)
+		return importer.Kine(cli, logger), nil
+	}
+	logger.Info("the target is an etcd", "tier", target.TierEtcd)
+	return importer.Etcd(cli, logger), nil
+}
+
 // checkHub is nil when the hub answers and can carry frames.
 func checkHub(ctx context.Context, nc *nats.Conn) error {
 	if !nc.IsConnected() {
@@ -370,11 +389,7 @@ func Import(ctx context.Context, cfg *config.Importer, logger *slog.Logger) (err
 		InboxBytes: int64(cfg.Inbox.MaxBytes),
 		Accept:     importer.Accept(cfg.Accept),
 	}, nc, func(ctx context.Context) (importer.Cluster, error) {
-		cli, err := connect(ctx, dial.Target, cfg.Target.Etcd, logger)
-		if err != nil {
-			return nil, err
-		}
-		return importer.Etcd(cli, logger), nil
+		return openTarget(ctx, cfg, logger)
 	}, logger)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {

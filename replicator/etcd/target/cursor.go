@@ -143,6 +143,7 @@ func damaged(key CursorKey, err error) error {
 // state is the cursor key as it stands in etcd. The zero state is an absent
 // key, whose mod revision etcd also gives as 0.
 type state struct {
+	at     int64 // the revision of the etcd at which it was read
 	modRev int64
 	raw    []byte
 	rec    record
