@@ -14,6 +14,7 @@ import (
 	"github.com/syncer-io/syncer/replicator/config"
 	"github.com/syncer-io/syncer/replicator/control"
 	"github.com/syncer-io/syncer/replicator/etcd/dial"
+	"github.com/syncer-io/syncer/replicator/etcd/raw"
 	"github.com/syncer-io/syncer/replicator/etcd/source"
 	"github.com/syncer-io/syncer/replicator/exporter"
 	"github.com/syncer-io/syncer/replicator/fault"
@@ -359,7 +360,10 @@ func Import(ctx context.Context, cfg *config.Importer, logger *slog.Logger) (err
 		if err != nil {
 			return nil, err
 		}
-		return importer.Etcd(cli, logger), nil
+		if cfg.Target.Writer == config.WriterRaw {
+			return importer.Raw(cli, raw.Options{Prefix: cfg.Target.KubernetesPrefix, Further: cfg.Target.RawResources}, logger), nil
+		}
+		return importer.Etcd(cli, cfg.Target.KubernetesPrefix, logger), nil
 	}, logger)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {

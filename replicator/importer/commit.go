@@ -121,7 +121,7 @@ func final(err error) bool {
 	var moved *target.Moved
 	var large *target.TooLarge
 	return errors.As(err, &fenced) || errors.As(err, &moved) || errors.As(err, &large) ||
-		errors.Is(err, target.ErrOutside) || errors.Is(err, target.ErrOutcomeUnknown) || errors.Is(err, target.ErrNotLoaded)
+		errors.Is(err, target.ErrOutside) || errors.Is(err, target.ErrRefused) || errors.Is(err, target.ErrOutcomeUnknown) || errors.Is(err, target.ErrNotLoaded)
 }
 
 // wait sleeps unless ctx is done first.
