@@ -15,6 +15,7 @@ import (
 	"github.com/syncer-io/syncer/replicator/control"
 	"github.com/syncer-io/syncer/replicator/etcd/dial"
 	"github.com/syncer-io/syncer/replicator/etcd/kine"
+	"github.com/syncer-io/syncer/replicator/etcd/raw"
 	"github.com/syncer-io/syncer/replicator/etcd/source"
 	"github.com/syncer-io/syncer/replicator/etcd/target"
 	"github.com/syncer-io/syncer/replicator/exporter"
@@ -216,12 +217,18 @@ func openTarget(ctx context.Context, cfg *config.Importer, logger *slog.Logger) 
 	if err != nil {
 		return nil, errors.Join(err, cli.Close())
 	}
-	if is {
+	switch {
+	case is && cfg.Target.Writer == config.WriterRaw:
+		return nil, errors.Join(fault.New(fault.Check, "write through its API server: target: {kubernetes: {kubeconfig: FILE}}",
+			"writer: raw needs transactions of several keys, and the target is a kine, which has none"), cli.Close())
+	case is:
 		logger.Warn("the target is a kine, which changes one key at a time: keys of one source revision do not appear together", "tier", kine.Tier)
 		return importer.Kine(cli, logger), nil
+	case cfg.Target.Writer == config.WriterRaw:
+		return importer.Raw(cli, raw.Options{Prefix: cfg.Target.KubernetesPrefix, Further: cfg.Target.RawResources}, logger), nil
 	}
 	logger.Info("the target is an etcd", "tier", target.TierEtcd)
-	return importer.Etcd(cli, logger), nil
+	return importer.Etcd(cli, cfg.Target.KubernetesPrefix, logger), nil
 }
 
 // checkHub is nil when the hub answers and can carry frames.

@@ -217,5 +217,5 @@ func (c *comparison) hold(key []byte) {
 // change.
 func refusal(err error) bool {
 	var large *target.TooLarge
-	return errors.As(err, &large) || errors.Is(err, target.ErrForbidden)
+	return errors.As(err, &large) || errors.Is(err, target.ErrForbidden) || errors.Is(err, target.ErrRefused)
 }

@@ -134,7 +134,7 @@ func final(err error) bool {
 	var large *target.TooLarge
 	var dirty *target.Dirty
 	return errors.As(err, &fenced) || errors.As(err, &moved) || errors.As(err, &large) || errors.As(err, &dirty) ||
-		errors.Is(err, target.ErrOutside) || errors.Is(err, target.ErrOutcomeUnknown) || errors.Is(err, target.ErrNotLoaded)
+		errors.Is(err, target.ErrOutside) || errors.Is(err, target.ErrRefused) || errors.Is(err, target.ErrOutcomeUnknown) || errors.Is(err, target.ErrNotLoaded)
 }
 
 // wait sleeps unless ctx is done first.

@@ -25,13 +25,16 @@ func (a *applier) conflictRule(key []byte) conflict.Rule {
 }
 
 func ruleOf(r filter.RuleInfo) conflict.Rule {
-	return conflict.Rule{Policy: conflict.Policy(cmp.Or(r.Conflict, string(conflict.SourceWins))), Ignore: r.Ignore}
+	out := conflict.Rule{Policy: conflict.Policy(cmp.Or(r.Conflict, string(conflict.SourceWins)))}
+	for _, i := range r.Ignore {
+		out.Ignore = append(out.Ignore, conflict.Ignore{Paths: i.Paths, When: conflict.When(i.When)})
+	}
+	return out
 }
 
 // yields reports whether what the edge changes by a rule never stays.
 func yields(r filter.RuleInfo) bool {
-	c := ruleOf(r)
-	return c.Policy == conflict.SourceWins && len(c.Ignore) == 0
+	return (r.Conflict == "" || r.Conflict == string(conflict.SourceWins)) && len(r.Ignore) == 0
 }
 
 // protects reports whether the edge's change of one of the keys may have to

@@ -10,6 +10,7 @@ import (
 
 	"github.com/syncer-io/syncer/conflict"
 	"github.com/syncer-io/syncer/conflict/ledger"
+	"github.com/syncer-io/syncer/filter"
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/digest"
 	"github.com/syncer-io/syncer/replicator/etcd/target"
@@ -30,7 +31,10 @@ func newSite(t *testing.T, policy conflict.Policy, ignore ...conflict.Ignore) *s
 	t.Helper()
 	etcd := testbed.NewEtcd(t, testbed.EtcdConfig{Fast: true})
 	s := &site{applier: newApplierOn(t, etcd), t: t, cli: etcd.Client()}
-	s.rules[1].Conflict, s.rules[1].Ignore = string(policy), ignore
+	s.rules[1].Conflict = string(policy)
+	for _, i := range ignore {
+		s.rules[1].Ignore = append(s.rules[1].Ignore, filter.Ignore{Paths: i.Paths, When: filter.When(i.When)})
+	}
 	s.open(t.Context(), s.modRev)
 	t.Cleanup(s.im.closeSight)
 	if err := s.im.openLedger(); err != nil {

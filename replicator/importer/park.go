@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -14,6 +15,7 @@ import (
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/digest"
 	"github.com/syncer-io/syncer/replicator/etcd/target"
+	"github.com/syncer-io/syncer/replicator/fault"
 	"github.com/syncer-io/syncer/replicator/status"
 )
 
@@ -86,7 +88,7 @@ func (a *applier) refuse(ctx context.Context, changes []change.Change, revision 
 	if len(changes) > 1 {
 		reason += fmt.Sprintf("; it came with %d other keys at one revision, which wait with it", len(changes)-1)
 	}
-	return true, a.park(ctx, target.Parked{Why: r.Why, Reason: reason, Revision: revision}, slices.Clone(changes))
+	return true, a.park(ctx, target.Parked{Why: r.Why, Reason: reason, Try: fault.Try(r.Err), Revision: revision}, slices.Clone(changes))
 }
 
 // refuseEach parks those of the changes that the target refuses, each by itself:
@@ -107,7 +109,7 @@ func (a *applier) refuseEach(ctx context.Context, changes []change.Change) error
 		return err
 	}
 	for _, r := range refused {
-		g := target.Parked{Why: r.Why, Reason: fmt.Sprintf("key %q: %v", r.Key, r.Err), Revision: a.position}
+		g := target.Parked{Why: r.Why, Reason: fmt.Sprintf("key %q: %v", r.Key, r.Err), Try: fault.Try(r.Err), Revision: a.position}
 		a.setAside(g, []change.Change{byKey[string(r.Key)]})
 	}
 	return a.parked.save(ctx, a)
@@ -240,6 +242,9 @@ func (a *applier) delete(ctx context.Context, keys [][]byte) error {
 	}
 	for part := range slices.Chunk(changes, deleteKeys) {
 		err := a.commitOver(ctx, part)
+		if errors.Is(err, target.ErrRefused) {
+			err = a.deleteOthers(ctx, part)
+		}
 		if refusal(err) {
 			var parked bool
 			if parked, err = a.refuse(ctx, part, a.position); err == nil && !parked {
@@ -263,6 +268,36 @@ func (a *applier) commitOver(ctx context.Context, changes []change.Change) error
 		}
 		changes = slices.DeleteFunc(slices.Clone(changes), func(c change.Change) bool { return a.meets([]change.Change{c}) })
 	}
+}
+
+// deleteOthers parks those deletes that the target refuses, each by itself, and
+// carries out the others.
+func (a *applier) deleteOthers(ctx context.Context, changes []change.Change) error {
+	var refused []target.Refused
+	err := a.promptly(ctx, func() (err error) {
+		refused, err = a.target.Refused(ctx, changes)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	said := make(map[string]target.Refused, len(refused))
+	for _, r := range refused {
+		said[string(r.Key)] = r
+	}
+	var rest []change.Change
+	for _, c := range changes {
+		r, no := said[string(c.Key)]
+		if !no {
+			rest = append(rest, c)
+			continue
+		}
+		a.setAside(target.Parked{Why: r.Why, Reason: fmt.Sprintf("key %q: %v", r.Key, r.Err), Try: fault.Try(r.Err), Revision: a.position}, []change.Change{c})
+	}
+	if err := a.parked.save(ctx, a); err != nil {
+		return err
+	}
+	return a.commitOver(ctx, rest)
 }
 
 func keysOf(set map[string]struct{}) [][]byte {

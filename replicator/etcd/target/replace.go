@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/syncer-io/syncer/replicator/change"
-	"github.com/syncer-io/syncer/replicator/failpoint"
 )
 
 // Chunk is the wanted content of a range: after Replace the range holds Want,
@@ -60,20 +59,8 @@ func (t *Target) Replace(ctx context.Context, c Chunk) (Replaced, error) {
 	if err != nil {
 		return Replaced{}, err
 	}
-	done := Replaced{Unchanged: plan.Unchanged, Refused: plan.Refused, Mine: plan.Mine}
-	if c.Hold {
-		done.Deleted, plan.Deleted = plan.Deleted, nil
-	}
-	for _, part := range split(plan.changes(), t.batch, t.written) {
-		rev, err := t.Commit(ctx, Tx{Changes: part})
-		if err != nil {
-			return done, fmt.Errorf("apply the chunk %s: %w", c.Range, err)
-		}
-		done.Revisions = append(done.Revisions, rev)
-		failpoint.Hit(failpoint.ChunkPart)
-		done.take(&plan, part)
-	}
-	return done, nil
+	split := func(changes []change.Change) [][]change.Change { return split(changes, t.batch, t.written) }
+	return c.Carry(plan, split, func(part []change.Change) (int64, error) { return t.Commit(ctx, Tx{Changes: part}) })
 }
 
 // wellFormed refuses a chunk that is not complete in itself: half-understood
