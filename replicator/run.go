@@ -354,13 +354,7 @@ func Import(ctx context.Context, cfg *config.Importer, logger *slog.Logger) (err
 		DataDir:    cfg.DataDir,
 		InboxBytes: int64(cfg.Inbox.MaxBytes),
 		Accept:     importer.Accept(cfg.Accept),
-	}, nc, func(ctx context.Context) (importer.Cluster, error) {
-		cli, err := connect(ctx, dial.Target, cfg.Target.Etcd, logger)
-		if err != nil {
-			return nil, err
-		}
-		return importer.Etcd(cli, logger), nil
-	}, logger)
+	}, nc, func(ctx context.Context) (importer.Cluster, error) { return cluster(ctx, cfg, logger) }, logger)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		if err := im.Run(ctx); err != nil {

@@ -107,6 +107,9 @@ func (a *applier) run(ctx context.Context, drain bool) (err error) {
 		if err := a.comparison.advance(ctx, a); err != nil {
 			return err
 		}
+		if err := a.retryDue(ctx); err != nil {
+			return err
+		}
 		if len(records) > 0 {
 			continue
 		}
@@ -119,14 +122,23 @@ func (a *applier) run(ctx context.Context, drain bool) (err error) {
 	}
 }
 
-// await waits for the next record or command.
+// await waits for the next record or command, or until something that is parked
+// may be tried again.
 func (a *applier) await(ctx context.Context) error {
 	waiting, stop := context.WithCancel(ctx)
 	done := make(chan struct{})
+	var due <-chan time.Time
+	if d, ok := a.retryIn(); ok {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		due = timer.C
+	}
 	go func() {
 		defer close(done)
 		select {
 		case <-a.im.orders.come:
+			stop()
+		case <-due:
 			stop()
 		case <-waiting.Done():
 		}

@@ -128,7 +128,10 @@ func (im *Importer) rest(ctx context.Context, a *applier, pause time.Duration) e
 	for {
 		select {
 		case <-timer.C:
-			return nil
+			if a == nil {
+				return nil
+			}
+			return a.retryDue(ctx)
 		case <-im.orders.come:
 		case <-ctx.Done():
 			return context.Cause(ctx)
