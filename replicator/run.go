@@ -14,8 +14,6 @@ import (
 	"github.com/syncer-io/syncer/replicator/config"
 	"github.com/syncer-io/syncer/replicator/control"
 	"github.com/syncer-io/syncer/replicator/etcd/dial"
-	"github.com/syncer-io/syncer/replicator/etcd/kine"
-	"github.com/syncer-io/syncer/replicator/etcd/raw"
 	"github.com/syncer-io/syncer/replicator/etcd/source"
 	"github.com/syncer-io/syncer/replicator/etcd/target"
 	"github.com/syncer-io/syncer/replicator/exporter"
@@ -207,30 +205,6 @@ func connect(ctx context.Context, role dial.Role, e config.Etcd, logger *slog.Lo
 	return cli, nil
 }
 
-// openTarget connects to an edge's target, and finds out what it is.
-func openTarget(ctx context.Context, cfg *config.Importer, logger *slog.Logger) (importer.Cluster, error) {
-	cli, err := connect(ctx, dial.Target, cfg.Target.Etcd, logger)
-	if err != nil {
-		return nil, err
-	}
-	is, err := kine.Detect(ctx, cli, target.CursorKey{Source: cfg.Source, Channel: cfg.Channel}.String())
-	if err != nil {
-		return nil, errors.Join(err, cli.Close())
-	}
-	switch {
-	case is && cfg.Target.Writer == config.WriterRaw:
-		return nil, errors.Join(fault.New(fault.Check, "write through its API server: target: {kubernetes: {kubeconfig: FILE}}",
-			"writer: raw needs transactions of several keys, and the target is a kine, which has none"), cli.Close())
-	case is:
-		logger.Warn("the target is a kine, which changes one key at a time: keys of one source revision do not appear together", "tier", kine.Tier)
-		return importer.Kine(cli, logger), nil
-	case cfg.Target.Writer == config.WriterRaw:
-		return importer.Raw(cli, raw.Options{Prefix: cfg.Target.KubernetesPrefix, Further: cfg.Target.RawResources}, logger), nil
-	}
-	logger.Info("the target is an etcd", "tier", target.TierEtcd)
-	return importer.Etcd(cli, cfg.Target.KubernetesPrefix, logger), nil
-}
-
 // checkHub is nil when the hub answers and can carry frames.
 func checkHub(ctx context.Context, nc *nats.Conn) error {
 	if !nc.IsConnected() {
@@ -395,9 +369,7 @@ func Import(ctx context.Context, cfg *config.Importer, logger *slog.Logger) (err
 		DataDir:    cfg.DataDir,
 		InboxBytes: int64(cfg.Inbox.MaxBytes),
 		Accept:     importer.Accept(cfg.Accept),
-	}, nc, func(ctx context.Context) (importer.Cluster, error) {
-		return openTarget(ctx, cfg, logger)
-	}, logger)
+	}, nc, func(ctx context.Context) (importer.Cluster, error) { return openTarget(ctx, cfg, logger) }, logger)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		if err := im.Run(ctx); err != nil {

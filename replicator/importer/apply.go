@@ -118,6 +118,9 @@ func (a *applier) run(ctx context.Context, drain bool) (err error) {
 		if err := a.comparison.advance(ctx, a); err != nil {
 			return err
 		}
+		if err := a.retryDue(ctx); err != nil {
+			return err
+		}
 		if len(records) > 0 {
 			continue
 		}
@@ -130,7 +133,8 @@ func (a *applier) run(ctx context.Context, drain bool) (err error) {
 	}
 }
 
-// await waits for the next record, command, or write of others.
+// await waits for the next record, command, or write of others, or until
+// something may be tried again.
 func (a *applier) await(ctx context.Context) error {
 	waiting, stop := context.WithCancel(ctx)
 	done := make(chan struct{})
@@ -148,19 +152,21 @@ func (a *applier) await(ctx context.Context) error {
 	return err
 }
 
-// stir waits for the next command, or write of others.
+// stir waits for the next command, or write of others, or until something may be
+// tried again.
 func (a *applier) stir(ctx context.Context) error {
+	var batches <-chan glimpse
 	s := a.sight
-	if s == nil {
-		return a.idle(ctx)
+	if s != nil {
+		if s.first != nil || s.ended {
+			return nil
+		}
+		batches = s.batches
 	}
-	if s.first != nil || s.ended {
-		return nil
-	}
-	due, stop := s.soonest()
+	due, stop := a.due()
 	defer stop()
 	select {
-	case g, ok := <-s.batches:
+	case g, ok := <-batches:
 		s.received(g, ok)
 		return nil
 	case <-due:

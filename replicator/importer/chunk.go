@@ -47,14 +47,15 @@ func (a *applier) chunk(ctx context.Context, f taken, c change.Chunk) error {
 type writes struct {
 	group errgroup.Group
 
-	mu      sync.Mutex
-	put     uint64
-	revs    []int64 // of the target
-	deletes [][]byte
-	refused []change.Change
-	away    []change.Change // not accepted here
-	mine    []change.Change // of keys that the edge has otherwise
-	keys    []string        // that were put
+	mu       sync.Mutex
+	put      uint64
+	revs     []int64 // of the target
+	deletes  [][]byte
+	refused  []change.Change
+	rejected []rejection
+	away     []change.Change // not accepted here
+	mine     []change.Change // of keys that the edge has otherwise
+	keys     []string        // that were put
 }
 
 // replacement is what the target should hold in a chunk's range. Keys that are
@@ -100,6 +101,9 @@ func (a *applier) replace(ctx context.Context, job target.Chunk) error {
 	})
 	if refusal(err) {
 		err = a.replaceOneByOne(ctx, job)
+	}
+	if a.writes.reject(job, err) {
+		err = nil
 	}
 	if err != nil {
 		a.im.stale.Store(true)
@@ -161,6 +165,20 @@ func (w *writes) took(a *applier, done target.Replaced) {
 	w.revs = append(w.revs, done.Revisions...)
 }
 
+// reject notes what the target refused of a chunk, if that is what the error
+// says: the rest of it is written.
+func (w *writes) reject(job target.Chunk, err error) bool {
+	puts := make([]change.Change, len(job.Want))
+	for i, kv := range job.Want {
+		puts[i] = change.Change{Op: change.Put, Key: kv.Key, Value: kv.Value}
+	}
+	no, _, ok := rejections(puts, err)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.rejected = append(w.rejected, no...)
+	return ok
+}
+
 func (w *writes) refuse(c change.Change) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -197,6 +215,12 @@ func (a *applier) barrier(ctx context.Context) error {
 	}
 	if len(w.away) > 0 {
 		if err := a.turnAway(ctx, w.away); err != nil {
+			return err
+		}
+	}
+	if len(w.rejected) > 0 {
+		a.setRejected(w.rejected, a.position)
+		if err := a.parked.save(ctx, a); err != nil {
 			return err
 		}
 	}

@@ -22,9 +22,25 @@ func (a *applier) stand(c *target.Cursor) {
 }
 
 // commit writes changes and the cursor, and waits out whatever may go away by
-// itself: an unreachable target, a full disk, an alarm. Fenced, moved, dirty, too
+// itself: an unreachable target, a full disk, an alarm. Changes that the target
+// refuses one by one are parked, and the others written. Fenced, moved, dirty, too
 // large and changes that are forbidden are for the caller.
 func (a *applier) commit(ctx context.Context, changes []change.Change, cursor target.Cursor) error {
+	for {
+		err := a.commitAll(ctx, changes, cursor)
+		no, rest, ok := rejections(changes, err)
+		if !ok {
+			return err
+		}
+		if err := a.parkRejected(ctx, no, cursor.Revision); err != nil {
+			return err
+		}
+		changes = rest
+	}
+}
+
+// commitAll is commit of changes of which none is refused.
+func (a *applier) commitAll(ctx context.Context, changes []change.Change, cursor target.Cursor) error {
 	if err := a.barrier(ctx); err != nil {
 		return err
 	}
@@ -133,7 +149,8 @@ func final(err error) bool {
 	var moved *target.Moved
 	var large *target.TooLarge
 	var dirty *target.Dirty
-	return errors.As(err, &fenced) || errors.As(err, &moved) || errors.As(err, &large) || errors.As(err, &dirty) ||
+	var rejected *target.Rejected
+	return errors.As(err, &fenced) || errors.As(err, &moved) || errors.As(err, &large) || errors.As(err, &dirty) || errors.As(err, &rejected) ||
 		errors.Is(err, target.ErrOutside) || errors.Is(err, target.ErrRefused) || errors.Is(err, target.ErrOutcomeUnknown) || errors.Is(err, target.ErrNotLoaded)
 }
 

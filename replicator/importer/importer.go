@@ -63,6 +63,7 @@ type Importer struct {
 	modRev  int64       // of the cursor that table belongs to
 	stale   atomic.Bool // table may not be what the target holds
 	retried time.Time   // when refused groups were last tried again
+	again   again
 
 	dead deadEnd
 }
@@ -256,7 +257,10 @@ func (im *Importer) explain(err error) {
 	var f *fault.Error
 	var moved *target.Moved
 	var large *target.TooLarge
+	var atTarget *targetError
 	switch {
+	case errors.As(err, &atTarget) && !errors.As(err, &moved):
+		// it is told of already
 	case errors.Is(err, ErrGap):
 		im.view.gap()
 		im.logger.Warn("attaching again", "cause", err.Error())
@@ -274,6 +278,11 @@ func (im *Importer) explain(err error) {
 	}
 }
 
+// targetError is one of the target's, whatever class it has.
+type targetError struct{ error }
+
+func (e *targetError) Unwrap() error { return e.error }
+
 // prepare brings the importer in front of its target: it claims the cursor
 // and knows the digest of what the target holds.
 func (im *Importer) prepare(ctx context.Context, p profile) (*applier, error) {
@@ -284,7 +293,7 @@ func (im *Importer) prepare(ctx context.Context, p profile) (*applier, error) {
 		if ctx.Err() == nil {
 			im.view.trouble(partTarget, err)
 		}
-		return nil, err
+		return nil, &targetError{err}
 	}
 	a.target, a.cursor, a.modRev, a.position = im.target, cursor, modRev, cursor.Revision
 	a.auditor = im.auditor

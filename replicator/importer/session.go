@@ -155,6 +155,9 @@ func (im *Importer) rest(ctx context.Context, a *applier, pause time.Duration) e
 		if err := a.notice(ctx); err != nil {
 			return err
 		}
+		if err := a.retryDue(ctx); err != nil {
+			return err
+		}
 	}
 }
 

@@ -203,18 +203,31 @@ func (a *applier) dirty(ctx context.Context, err error) (bool, error) {
 	return true, a.noticeUpTo(ctx, d.Revision)
 }
 
-// soonest is when the next key that is fought over is put right, a channel that
-// never tells when there is none.
-func (s *sight) soonest() (<-chan time.Time, func()) {
-	var at time.Time
+// soonest is when the next key that is fought over is put right, zero when there
+// is none.
+func (s *sight) soonest() (at time.Time) {
+	if s == nil {
+		return at
+	}
 	for _, f := range s.fights {
 		if !f.due.IsZero() && (at.IsZero() || f.due.Before(at)) {
 			at = f.due
 		}
 	}
+	return at
+}
+
+// due tells when something may be tried again: a key that is fought over, or one
+// that the target refused. nil never tells.
+func (a *applier) due() (<-chan time.Time, func()) {
+	at := a.sight.soonest()
+	in := time.Until(at)
+	if d, ok := a.retryIn(); ok && (at.IsZero() || d < in) {
+		at, in = time.Now().Add(d), d
+	}
 	if at.IsZero() {
 		return nil, func() {}
 	}
-	timer := time.NewTimer(time.Until(at))
+	timer := time.NewTimer(in)
 	return timer.C, func() { timer.Stop() }
 }
