@@ -28,6 +28,7 @@ const reference = "../docs/policy.md"
 //	yaml out KEY, text out KEY  what the policy delivers, and where
 //	text left, text refused, text outside: why it does not cross
 //	text problems               what is wrong with the policy
+//	yaml file NAME, console     what the tests of the command line run
 //
 // Every yaml block must be one of them.
 func TestReference(t *testing.T) {
@@ -116,6 +117,7 @@ func (e *example) run(b fence) {
 		case "left", "refused", "outside":
 			e.ran++
 			e.staysBehind(t, b)
+		case "file":
 		case "problems":
 			e.ran++
 			e.isRefused(t, b.text)
