@@ -34,6 +34,11 @@ func FuzzApply(f *testing.F) {
 			return
 		}
 		obj, isMap := in.(map[string]any)
+		for _, f := range transform.Fields(s.Steps) {
+			if len(f.Names) == 0 {
+				t.Fatalf("a field without a name: %v", f)
+			}
+		}
 		p, problems := transform.Compile(s.Steps)
 		if (p == nil) != (len(problems) > 0) {
 			t.Fatalf("a program and problems: %v", problems)
