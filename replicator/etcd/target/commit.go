@@ -21,6 +21,12 @@ import (
 type Tx struct {
 	Changes []change.Change
 	Cursor  *Cursor
+	// Newest is the revision of the target at which a key was written last, as
+	// far as the caller knows: its own write, or that up to which it was told of
+	// those of others. A key that was written above it fails the commit with
+	// [*Dirty]. A delete is no such write: only Watch tells of it. nil guards
+	// nothing.
+	Newest func(key []byte) int64
 }
 
 // Commit applies the transaction at one revision of the target, which it
@@ -29,7 +35,7 @@ type Tx struct {
 //
 // When no answer comes it finds out what happened, and sends the same again if
 // nothing did, until ctx ends: then [ErrOutcomeUnknown]. Other errors mean that
-// nothing was written: [*Fenced], [*Moved], [*TooLarge], [ErrForbidden], and
+// nothing was written: [*Fenced], [*Moved], [*Dirty], [*TooLarge], [ErrForbidden], and
 // others of etcd, explained, for which dial.Retryable tells whether to try
 // again. A commit without a cursor is simply repeated, so two that run under
 // the same cursor must not write the same key, and its failure leaves open
@@ -40,23 +46,24 @@ func (t *Target) Commit(ctx context.Context, tx Tx) (int64, error) {
 		return 0, err
 	}
 	first := slices.ContainsFunc(changes, releases) && t.released.CompareAndSwap(false, true)
-	rev, err := t.commitData(ctx, t.withMarkers(changes), tx)
+	guards := t.keyGuards(changes, tx.Newest)
+	rev, err := t.commitData(ctx, t.withMarkers(changes), guards, tx.Cursor)
 	if first && errors.Is(err, ErrForbidden) {
 		err = t.withdrawn(ctx, err)
 	}
 	return rev, err
 }
 
-func (t *Target) commitData(ctx context.Context, changes []change.Change, tx Tx) (int64, error) {
-	if tx.Cursor != nil {
+func (t *Target) commitData(ctx context.Context, changes []change.Change, guards []*pb.Compare, cursor *Cursor) (int64, error) {
+	if cursor != nil {
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		_, rev, err := t.commitCursor(ctx, changes, *tx.Cursor)
+		_, rev, err := t.commitCursor(ctx, changes, guards, *cursor)
 		return rev, err
 	}
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	return t.commit(ctx, changes, nil)
+	return t.commit(ctx, changes, guards, nil)
 }
 
 // ordered gives the changes sorted by key, and refuses what must not be
@@ -95,7 +102,7 @@ func (t *Target) rangeOf(key []byte) int {
 
 // commitCursor commits the changes together with the cursor; t.mu is held for
 // writing. It returns the cursor as stored.
-func (t *Target) commitCursor(ctx context.Context, changes []change.Change, c Cursor) (Cursor, int64, error) {
+func (t *Target) commitCursor(ctx context.Context, changes []change.Change, guards []*pb.Compare, c Cursor) (Cursor, int64, error) {
 	c.Format, c.Source, c.Channel = CursorFormat, t.key.Source, t.key.Channel
 	if c.Owner == "" {
 		c.Owner = t.owner
@@ -107,7 +114,7 @@ func (t *Target) commitCursor(ctx context.Context, changes []change.Change, c Cu
 		return Cursor{}, 0, err
 	}
 	t.stored = len(raw)
-	rev, err := t.commit(ctx, changes, raw)
+	rev, err := t.commit(ctx, changes, guards, raw)
 	if err == nil {
 		t.guard.modRev = rev
 	} else if errors.Is(err, ErrOutcomeUnknown) {
@@ -120,25 +127,34 @@ func (t *Target) commitCursor(ctx context.Context, changes []change.Change, c Cu
 // deletes together needs.
 const maxTouched = 10
 
-func (t *Target) commit(ctx context.Context, changes []change.Change, cursor []byte) (int64, error) {
+func (t *Target) commit(ctx context.Context, changes []change.Change, guards []*pb.Compare, cursor []byte) (int64, error) {
 	if !t.guard.loaded || t.guard.pending != nil {
 		return 0, fmt.Errorf("commit to %s: %w", t.key, ErrNotLoaded)
 	}
+	if t.single != nil {
+		return t.commitSingle(ctx, changes, guards, cursor)
+	}
 	for touched := 1; ; touched++ {
-		rev, err := t.attemptCommit(ctx, changes, cursor)
+		rev, err := t.attemptCommit(ctx, changes, guards, cursor)
+		if errors.Is(err, errTouched) && guards != nil {
+			err = &Dirty{Revision: rev}
+		}
 		again := errors.Is(err, errTouched) || errors.Is(err, rpctypes.ErrCompacted)
 		if again && touched < maxTouched && ctx.Err() == nil {
 			continue
 		}
 		if err != nil {
-			err = fmt.Errorf("commit %d changes: %w", len(changes), err)
+			return 0, fmt.Errorf("commit %d changes: %w", len(changes), err)
 		}
-		return rev, err
+		t.own.add(rev)
+		return rev, nil
 	}
 }
 
-func (t *Target) attemptCommit(ctx context.Context, changes []change.Change, cursor []byte) (int64, error) {
-	req, err := t.plan(ctx, changes, cursor)
+// attemptCommit gives the revision of the commit, or with errTouched the one at
+// which the guards did not hold.
+func (t *Target) attemptCommit(ctx context.Context, changes []change.Change, guards []*pb.Compare, cursor []byte) (int64, error) {
+	req, err := t.plan(ctx, changes, guards, cursor)
 	if err != nil {
 		return 0, t.explain(err)
 	}
@@ -148,25 +164,25 @@ func (t *Target) attemptCommit(ctx context.Context, changes []change.Change, cur
 		return 0, t.tooLarge(req, changes)
 	case errors.Is(err, rpctypes.ErrPermissionDenied):
 		return 0, t.explain(err, t.denied(ctx, changes))
-	case overtaken(err), errors.Is(err, ErrOutcomeUnknown):
-		return 0, err
+	case overtaken(err), errors.Is(err, ErrOutcomeUnknown), errors.Is(err, errTouched):
+		return rev, err
 	}
 	return rev, t.explain(err)
 }
 
 // plan makes the request, with deletes drawn together if it is too large
 // otherwise.
-func (t *Target) plan(ctx context.Context, changes []change.Change, cursor []byte) (*pb.TxnRequest, error) {
+func (t *Target) plan(ctx context.Context, changes []change.Change, guards []*pb.Compare, cursor []byte) (*pb.TxnRequest, error) {
 	ops := opsOf(changes)
-	req := t.request(ops, nil, cursor)
+	req := t.request(ops, guards, cursor)
 	if t.fits(req, ops) {
 		return req, nil
 	}
-	ops, guards, err := t.collapse(ctx, changes)
+	ops, runs, err := t.collapse(ctx, changes)
 	if err != nil {
 		return nil, err
 	}
-	req = t.request(ops, guards, cursor)
+	req = t.request(ops, append(runs, guards...), cursor)
 	if !t.fits(req, ops) {
 		return nil, t.tooLarge(req, changes)
 	}

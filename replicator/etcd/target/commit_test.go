@@ -82,7 +82,7 @@ func TestCollapseRetriesAfterLocalWrite(t *testing.T) {
 	keys := names("/app/"+strings.Repeat("x", 120), 20_000)
 	fill(t, b.cli, keys...)
 	changes := deletes(keys)
-	req, err := b.plan(t.Context(), changes, nil)
+	req, err := b.plan(t.Context(), changes, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func TestCollapseRespectsBorders(t *testing.T) {
 	b := newBench(t, WithRanges(ranges), WithLimits(Limits{MaxOps: 128, MaxBytes: 2 << 10}))
 	keys := append(names("/a/", 200), names("/x/", 200)...)
 	fill(t, b.cli, keys...)
-	req, err := b.plan(t.Context(), deletes(keys), []byte("cursor"))
+	req, err := b.plan(t.Context(), deletes(keys), nil, []byte("cursor"))
 	if err != nil {
 		t.Fatal(err)
 	}

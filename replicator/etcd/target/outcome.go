@@ -57,7 +57,7 @@ func (t *Target) guardLost(resp *pb.TxnResponse, cursor []byte) (int64, error) {
 	case cursor != nil && now.holds(cursor):
 		return now.modRev, nil
 	case now.modRev == t.guard.modRev:
-		return 0, errTouched
+		return resp.Header.Revision, errTouched
 	}
 	return 0, t.lost(now)
 }

@@ -18,14 +18,18 @@ func (t *Target) request(ops []*pb.RequestOp, guards []*pb.Compare, cursor []byt
 		Compare: append([]*pb.Compare{t.cursorGuard()}, guards...),
 		Failure: []*pb.RequestOp{t.getCursor()},
 	}
-	width := t.limits.MaxOps
 	if cursor != nil {
 		req.Success = append(req.Success, putOp([]byte(t.key.String()), cursor))
-		width--
+	} else {
+		req.Success = append(req.Success, putOp([]byte(t.markKey()), []byte(t.session)))
 	}
-	req.Success = append(req.Success, nest(ops, width)...)
+	req.Success = append(req.Success, nest(ops, t.room(req))...)
 	return req
 }
+
+// room is how many operations the nesting paths of a request may have: etcd
+// counts a transaction as its compares or its operations, whichever are more.
+func (t *Target) room(req *pb.TxnRequest) int { return t.limits.MaxOps - len(req.Compare) }
 
 // nest arranges ops so that no nesting path holds more than limit of them.
 // All are applied at one revision, whatever the depth. etcd counts a path as
@@ -117,7 +121,7 @@ func Size(c change.Change) int { return c.Size() + opFrame }
 
 // fits reports whether the etcd takes a request made of ops.
 func (t *Target) fits(req *pb.TxnRequest, ops []*pb.RequestOp) bool {
-	_, ok := widthFor(len(ops), t.limits.MaxOps-1)
+	_, ok := widthFor(len(ops), t.room(req))
 	return ok && t.size(req) <= t.limits.MaxBytes
 }
 
