@@ -58,7 +58,7 @@ func FuzzApply(f *testing.F) {
 		if !reflect.DeepEqual(copyOf(t, obj), copyOf(t, twin)) {
 			t.Fatalf("first %v, then %v", obj, twin)
 		}
-		if !reflect.DeepEqual([]any{obj["kind"], obj["apiVersion"]}, []any{before["kind"], before["apiVersion"]}) {
+		if obj := copyOf(t, obj); !reflect.DeepEqual([]any{obj["kind"], obj["apiVersion"]}, []any{before["kind"], before["apiVersion"]}) {
 			t.Fatalf("%v became %v", before, obj)
 		}
 	})
