@@ -43,6 +43,7 @@ type Plane struct {
 // part is one process of the control plane.
 type part struct {
 	name    string
+	args    []string
 	process *testbed.Process
 	log     *os.File
 }
@@ -115,7 +116,7 @@ func (p *Plane) run(name string, args ...string) error {
 	if err != nil {
 		return errors.Join(err, log.Close())
 	}
-	p.parts = append(p.parts, part{name: name, process: process, log: log})
+	p.parts = append(p.parts, part{name: name, args: args, process: process, log: log})
 	return nil
 }
 
