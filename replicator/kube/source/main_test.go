@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -30,6 +31,26 @@ func populated(t *testing.T, o kube.Options) *kube.Plane {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := p.Populate(t.Context(), objects); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// small is a control plane without controllers, with the shop and the
+// definitions of its resources.
+func small(t *testing.T, o kube.Options) *kube.Plane {
+	t.Helper()
+	o.NoControllers = true
+	p := kube.New(t, o)
+	objects, err := kube.ReadManifests(manifests)
+	if err != nil {
+		t.Fatal(err)
+	}
+	objects = slices.DeleteFunc(objects, func(o map[string]any) bool {
+		return o["kind"] != "Namespace" && o["kind"] != "CustomResourceDefinition"
+	})
+	objects = append(objects, widget("first", 1), configMap("first", "1"))
 	if err := p.Populate(t.Context(), objects); err != nil {
 		t.Fatal(err)
 	}

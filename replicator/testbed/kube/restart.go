@@ -13,18 +13,17 @@ import (
 // apiServer is the name of that part.
 const apiServer = "kube-apiserver"
 
-// StopAPIServer ends the API server; its etcd and its address stay.
-func (p *Plane) StopAPIServer() error {
+// KillAPIServer ends the API server; its etcd and its address stay.
+func (p *Plane) KillAPIServer() error {
 	for i := range p.parts {
 		if part := &p.parts[i]; part.name == apiServer {
-			_, err := part.process.Stop(stopTime)
-			return errors.Join(err, part.log.Close())
+			return errors.Join(part.process.Kill(), part.log.Close())
 		}
 	}
 	return fmt.Errorf("there is no %s", apiServer)
 }
 
-// StartAPIServer starts the API server that was stopped, and waits until it is
+// StartAPIServer starts the API server that was killed, and waits until it is
 // ready.
 func (p *Plane) StartAPIServer(ctx context.Context) error {
 	for i := range p.parts {
