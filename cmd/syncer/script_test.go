@@ -1,11 +1,14 @@
 package main
 
 import (
+	"flag"
 	"os"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
+
+var update = flag.Bool("update", false, "write what scripts compare with anew")
 
 // TestMain lets the test binary be syncer itself when it is started again
 // under that name.
@@ -14,7 +17,8 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs the stories of testdata/scripts against real daemons, hubs
-// and etcds. Their own commands are in stage_test.go.
+// and etcds. Their own commands are in stage_test.go and
+// stagekube_test.go.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "../../testdata/scripts",
@@ -36,6 +40,10 @@ func TestScripts(t *testing.T) {
 			"ends":      onStage((*stage).ends),
 			"interrupt": onStage((*stage).interrupt),
 			"certify":   onStage((*stage).certify),
+			"load":      onStage((*stage).load),
+			"dump":      onStage((*stage).dump),
+			"says":      onStage((*stage).says),
 		},
+		UpdateScripts: *update,
 	})
 }

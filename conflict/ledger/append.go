@@ -62,6 +62,9 @@ func (l *Ledger) Resolve(id uint64, how string) error {
 
 // Settle resolves all open records of a key, durably. None is no error.
 func (l *Ledger) Settle(key []byte, how string) error {
+	if len(key) == 0 {
+		return nil // no key has no bytes
+	}
 	open := Filter{Key: key, Open: true}
 	if found, err := l.List(open); err != nil || len(found) == 0 {
 		return err

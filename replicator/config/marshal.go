@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/syncer-io/syncer/filter"
 )
 
 // Marshal writes the file that LoadImporter reads, with comments for the
@@ -95,6 +97,11 @@ func (w *writer) cluster(depth int, c Cluster) {
 	switch k := c.Kubernetes; {
 	case k == nil:
 		w.etcd(depth, c.Etcd)
+		if c.KubernetesPrefix != filter.DefaultCluster.Prefix {
+			w.optional(depth, "kubernetesPrefix", c.KubernetesPrefix)
+		}
+		w.optional(depth, "writer", c.Writer)
+		w.list(depth, "rawResources", c.RawResources)
 	case *k == (Kubernetes{}):
 		w.line(depth, "kubernetes: {} # the cluster of the pod that this runs in")
 	default:

@@ -29,6 +29,7 @@ func (i *Importer) validate(doc *strictyaml.Document) {
 	checkName(doc.At("source"), i.Source, "a source")
 	checkName(doc.At("channel"), i.Channel, "a channel")
 	checkCluster(doc, i.Target, "target")
+	checkWriter(doc, i.Target, "target")
 	checkRequired(doc.At("dataDir"), i.DataDir, "dataDir")
 	checkAccept(doc, i.Accept)
 	if i.Hub.URL == "" {

@@ -30,6 +30,9 @@ type Config struct {
 	Stream     jetstream.LogConfig
 	Policies   []filter.Policy // of the configuration; others may be applied
 	Cluster    filter.Cluster  // the source
+	// Owned, which may be nil, gives what importers write to the source. What
+	// they write is not exported.
+	Owned func(ctx context.Context) ([]Owned, error)
 	// Ready, which may be nil, says what the hub lacks, before each term: a
 	// limit that was lowered would end each term at the first large frame.
 	Ready func(ctx context.Context) error

@@ -31,7 +31,8 @@ type term struct {
 
 	mu       sync.Mutex // of everything below; held while channels begin and end
 	policies *policies
-	at       uint64 // of policies, in the store
+	owned    []Owned // that policies were last held against
+	at       uint64  // of policies, in the store
 	roster   roster
 	kept     []byte // what linesFile holds
 	running  map[string]*running
@@ -53,7 +54,7 @@ func (t *term) work(ctx context.Context) error {
 		if err := t.begin(ctx); err != nil {
 			return err
 		}
-		for _, part := range []func(context.Context) error{t.answerEdges, t.takeOrders, t.followPairs, t.keepReporting} {
+		for _, part := range []func(context.Context) error{t.answerEdges, t.takeOrders, t.followPairs, t.followOwned, t.keepReporting} {
 			t.group.Go(func() error { return part(ctx) })
 		}
 		return nil
@@ -96,6 +97,7 @@ func (t *term) begin(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("list the pairs: %w", err)
 	}
+	t.owned = t.learnOwned(ctx)
 	if err := t.muster(t.policies, edges); err != nil {
 		return err
 	}
@@ -143,7 +145,7 @@ func (t *term) dropStale(ctx context.Context, feeds map[string]string) error {
 // muster brings the channels that run to those that policies and pairs ask for.
 // A failure ends the term: what runs then is not known. The caller holds mu.
 func (t *term) muster(p *policies, edges []Edge) error {
-	err := t.bring(t.life, p, edges)
+	err := t.bring(t.life, p.beside(t.owned), edges)
 	if err != nil {
 		t.group.Go(func() error { return err })
 	}

@@ -36,7 +36,7 @@ func pauses(why string) (first, most time.Duration) {
 
 // mayAgain reports whether a retrier tries the group again.
 func mayAgain(g *parkedGroup) bool {
-	return !g.Dropped && g.Why != status.MassDelete && g.Why != status.NotAccepted
+	return !g.Dropped && g.Why != status.MassDelete && g.Why != status.NotAccepted && !status.Local(g.Why)
 }
 
 // next is when a group is due.

@@ -173,7 +173,7 @@ func (a *applier) retryRefused(ctx context.Context) error {
 	var groups []*parkedGroup
 	_, byItself := a.target.(retrier)
 	waiting := slices.DeleteFunc(slices.Clone(a.parked.groups), func(g *parkedGroup) bool {
-		return g.Why == status.MassDelete || g.Dropped || byItself && mayAgain(g)
+		return g.Why == status.MassDelete || g.Dropped || status.Local(g.Why) || byItself && mayAgain(g)
 	})
 	if len(waiting) == 0 {
 		return nil

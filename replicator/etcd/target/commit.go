@@ -131,6 +131,9 @@ func (t *Target) commit(ctx context.Context, changes []change.Change, guards []*
 	if !t.guard.loaded || t.guard.pending != nil {
 		return 0, fmt.Errorf("commit to %s: %w", t.key, ErrNotLoaded)
 	}
+	if t.single != nil {
+		return t.commitSingle(ctx, changes, guards, cursor)
+	}
 	for touched := 1; ; touched++ {
 		rev, err := t.attemptCommit(ctx, changes, guards, cursor)
 		if errors.Is(err, errTouched) && guards != nil {

@@ -48,6 +48,9 @@ type Cursor struct {
 	// TornCount is how many ever were.
 	Torn      int64 `json:"torn,omitempty"`
 	TornCount int64 `json:"tornCount,omitempty"`
+	// Seen is the revision of the target up to which what others wrote to the
+	// selection was dealt with, 0 when that is not known: Watch goes on there.
+	Seen int64 `json:"seen,omitempty"`
 	// Owner is who claimed the cursor.
 	Owner string `json:"owner,omitempty"`
 	// Policy is the digest of the selection that Revision is about.
@@ -140,6 +143,7 @@ func damaged(key CursorKey, err error) error {
 // state is the cursor key as it stands in etcd. The zero state is an absent
 // key, whose mod revision etcd also gives as 0.
 type state struct {
+	at     int64 // the revision of the etcd at which it was read
 	modRev int64
 	raw    []byte
 	rec    record

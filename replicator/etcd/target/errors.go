@@ -20,6 +20,9 @@ var (
 	// ErrForbidden: the etcd denied this user a key of the transaction, or all
 	// of them. Refused tells which.
 	ErrForbidden error = rpctypes.ErrPermissionDenied
+	// ErrRefused: the target does not take one of the changes, whatever the etcd
+	// would. Refused tells which, and why.
+	ErrRefused = errors.New("the target does not take it")
 )
 
 // errTouched says that a key in a guarded range was written after it was

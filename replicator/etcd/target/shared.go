@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/syncer-io/syncer/replicator/change"
+	"github.com/syncer-io/syncer/replicator/failpoint"
 	"github.com/syncer-io/syncer/replicator/fault"
 )
 
@@ -41,7 +42,7 @@ func (c Chunk) Compare(ours func(key []byte) bool, scan func(fn func([]change.KV
 	if err := c.wellFormed(); err != nil {
 		return Replaced{}, err
 	}
-	d := &differ{want: c.Want, keep: c.Keep, refuse: c.Refuse}
+	d := &differ{want: c.Want, keep: c.Keep, refuse: c.Refuse, mine: c.Mine}
 	err := scan(func(kvs []change.KV) error {
 		for _, kv := range kvs {
 			if ours(kv.Key) {
@@ -55,6 +56,24 @@ func (c Chunk) Compare(ours func(key []byte) bool, scan func(fn func([]change.KV
 	}
 	d.rest(nil)
 	return d.out, nil
+}
+
+// Carry does what Compare found, in parts and as Replace promises.
+func (c Chunk) Carry(plan Replaced, split func([]change.Change) [][]change.Change, commit func(part []change.Change) (int64, error)) (Replaced, error) {
+	done := Replaced{Unchanged: plan.Unchanged, Refused: plan.Refused, Mine: plan.Mine}
+	if c.Hold {
+		done.Deleted, plan.Deleted = plan.Deleted, nil
+	}
+	for _, part := range split(plan.changes()) {
+		rev, err := commit(part)
+		if err != nil {
+			return done, fmt.Errorf("apply the chunk %s: %w", c.Range, err)
+		}
+		done.Revisions = append(done.Revisions, rev)
+		failpoint.Hit(failpoint.ChunkPart)
+		done.take(&plan, part)
+	}
+	return done, nil
 }
 
 // Rejected says that a target which takes objects one by one took all of a
