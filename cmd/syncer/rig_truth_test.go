@@ -15,7 +15,6 @@ import (
 	"github.com/syncer-io/syncer/replicator/digest"
 	"github.com/syncer-io/syncer/replicator/etcd/target"
 	"github.com/syncer-io/syncer/replicator/status"
-	"github.com/syncer-io/syncer/replicator/testbed"
 	"github.com/syncer-io/syncer/replicator/testbed/guarantee"
 	"github.com/syncer-io/syncer/replicator/testbed/history"
 )
@@ -43,6 +42,7 @@ type segment struct {
 	began    time.Time
 	stop     context.CancelFunc
 	noting   sync.WaitGroup
+	crashed  bool // on a kine: an importer died within a commit
 
 	mu    sync.Mutex
 	times []seen
@@ -55,10 +55,10 @@ type seen struct {
 
 func (r *rig) record() *truth {
 	r.t.Helper()
-	return &truth{r: r, source: r.follow(r.source), targets: []*segment{r.follow(r.target)}}
+	return &truth{r: r, source: r.follow(r.source), targets: []*segment{r.follow(r.store())}}
 }
 
-func (r *rig) follow(etcd *testbed.EtcdProcess) *segment {
+func (r *rig) follow(etcd store) *segment {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
 	defer cancel()
@@ -110,7 +110,7 @@ func (tr *truth) breakTarget(fault func(ctx context.Context) error) {
 	if err := fault(ctx); err != nil {
 		tr.r.t.Fatal(err)
 	}
-	tr.targets = append(tr.targets, tr.r.follow(tr.r.target))
+	tr.targets = append(tr.targets, tr.r.follow(tr.r.store()))
 }
 
 func (tr *truth) catchUp(s *segment) {
@@ -164,7 +164,10 @@ func (tr *truth) check() {
 			CursorKey: cursorKey.String(), Decode: decodeCursor, Selection: rules,
 		}
 		judge := guarantee.Check
-		if i < len(tr.targets)-1 {
+		if tr.r.kine != nil {
+			c.Target, judge = folded(c.Target, s.crashed), onKine(s.crashed)
+		}
+		if i < len(tr.targets)-1 && tr.r.kine == nil {
 			judge = following // this target was broken before it could converge
 		}
 		if err := judge(c); err != nil {
@@ -219,12 +222,12 @@ func (r *rig) selected() map[string]string {
 
 func (r *rig) owned() map[string]string {
 	r.t.Helper()
-	out := r.content(r.target)
+	out := r.content(r.store())
 	maps.DeleteFunc(out, func(k, _ string) bool { return !rules.Owns(k) })
 	return out
 }
 
-func (r *rig) content(etcd *testbed.EtcdProcess) map[string]string {
+func (r *rig) content(etcd store) map[string]string {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
 	defer cancel()

@@ -61,9 +61,8 @@ func (e *Unfit) Error() string { return fmt.Sprintf("key %q cannot be kept: %s",
 // Is makes Unfit a refusal.
 func (e *Unfit) Is(err error) bool { return err == ErrForbidden }
 
-func unfit(key []byte, why string) error {
-	return fault.New(fault.Check, "change the policy's mapping, or exclude the key", "%w", &Unfit{Key: key, Why: why})
-}
+// tryUnfit is the remedy.
+const tryUnfit = "change the policy's mapping, or exclude the key"
 
 // errUnwritten says that the server answered a write, and did not make it.
 var errUnwritten = fault.New(fault.Check, "look at the log of the server and at its disk; the write is made again", "the target did not make a write, and names no reason")
@@ -125,7 +124,7 @@ func (t *Target) commitKeys(ctx context.Context, changes []change.Change, b boun
 func (t *Target) fitting(changes []change.Change) error {
 	for _, c := range changes {
 		if why := t.single.Unfit(c.Key); why != "" {
-			return unfit(c.Key, why)
+			return fault.New(fault.Check, tryUnfit, "%w", &Unfit{Key: c.Key, Why: why})
 		}
 		if n := t.needs(c); n > t.limits.MaxBytes {
 			return tooLargeFor(n, t.limits.MaxBytes, 1)
