@@ -2,11 +2,15 @@ package main_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/syncer-io/syncer/replicator/etcd/target"
 	"github.com/syncer-io/syncer/replicator/failpoint"
 	"github.com/syncer-io/syncer/replicator/testbed"
 	"github.com/syncer-io/syncer/replicator/testbed/guarantee"
@@ -79,40 +83,42 @@ func (tr *truth) segment(crashed bool) {
 	tr.target().crashed = crashed
 }
 
-// onKine is every guarantee that is given on a kine. When an importer died
-// within a commit some keys are ahead of the cursor, until that has caught up.
-func onKine(crashed bool) func(guarantee.Case) error {
+// onKine is every guarantee that is given on a kine. What a crash cut off is
+// written again, not always in the same steps.
+func onKine(crashed, final bool) func(guarantee.Case) error {
 	return func(c guarantee.Case) error {
-		err := errors.Join(guarantee.Ordered(c), guarantee.Contained(c), guarantee.Convergent(c))
+		err := errors.Join(guarantee.Prefix(c), guarantee.Ordered(c), guarantee.Contained(c))
+		if final {
+			err = errors.Join(err, guarantee.Convergent(c))
+		}
 		if !crashed {
-			err = errors.Join(err, guarantee.Prefix(c), guarantee.Once(c), guarantee.Resumable(c))
+			c.Target = folded(c.Target)
+			err = errors.Join(err, guarantee.Once(c), guarantee.Resumable(c))
 		}
 		return err
 	}
 }
 
-// folded is a history of a kine as it is at each cursor: what was written since
-// the one before belongs to it.
-func folded(h history.History, crashed bool) history.History {
-	if crashed {
-		return h
-	}
+// folded is a history of a kine in whole commits: the cursor that announces one,
+// its keys, and the cursor behind them are one revision.
+func folded(h history.History) history.History {
 	out := history.History{Base: h.Base, Content: h.Content}
-	last := map[string]history.Event{}
+	open := map[string]history.Event{}
 	for _, rev := range h.Revs {
-		cursor := false
+		ends := false
 		for _, e := range rev.Events {
-			last[e.Key] = e
-			cursor = cursor || e.Key == cursorKey.String()
+			var c target.Cursor
+			isCursor := e.Key == cursorKey.String() && json.Unmarshal([]byte(e.Value), &c) == nil
+			if isCursor && c.Ahead > c.Revision {
+				continue
+			}
+			open[e.Key], ends = e, ends || isCursor
 		}
-		if !cursor {
+		if !ends {
 			continue
 		}
-		step := history.Rev{Revision: rev.Revision}
-		for _, e := range last {
-			step.Events = append(step.Events, e)
-		}
-		out.Revs, last = append(out.Revs, step), map[string]history.Event{}
+		out.Revs = append(out.Revs, history.Rev{Revision: rev.Revision, Events: slices.Collect(maps.Values(open))})
+		clear(open)
 	}
 	return out
 }

@@ -24,7 +24,7 @@ var cursorKey = target.CursorKey{Source: "cloud", Channel: "flags"}
 func decodeCursor(value string) (guarantee.Cursor, error) {
 	var c target.Cursor
 	err := json.Unmarshal([]byte(value), &c)
-	return guarantee.Cursor{Lineage: c.Lineage.String(), Revision: c.Revision, Consistent: c.Consistent && c.Parked == 0, Torn: c.Torn}, err
+	return guarantee.Cursor{Lineage: c.Lineage.String(), Revision: c.Revision, Consistent: c.Consistent && c.Parked == 0 && c.Ahead <= c.Revision, Torn: c.Torn}, err
 }
 
 // truth is what really happened at both ends. A target that is set back or
@@ -165,7 +165,7 @@ func (tr *truth) check() {
 		}
 		judge := guarantee.Check
 		if tr.r.kine != nil {
-			c.Target, judge = folded(c.Target, s.crashed), onKine(s.crashed)
+			judge = onKine(s.crashed, i == len(tr.targets)-1)
 		}
 		if i < len(tr.targets)-1 && tr.r.kine == nil {
 			judge = following // this target was broken before it could converge

@@ -85,13 +85,13 @@ func TestCrashWithinACommit(t *testing.T) {
 	old := map[string]string{"/a/1": "one", "/a/2": "two", "/b/1": "b"}
 	wanted := map[string]string{"/a/1": "uno", "/b/1": "b", "/b/2": "new"}
 	changes := []change.Change{put("/a/1", "uno"), del("/a/2"), put("/b/2", "new")}
-	next := target.Cursor{Revision: 2}
+	next := target.Cursor{Revision: 2, Consistent: true}
 	commit := func(ctx context.Context, tg *target.Target) error {
 		_, err := tg.Commit(ctx, target.Tx{Changes: changes, Cursor: &next})
 		return err
 	}
 	dies(t, func(b *bench) {
-		b.cursor.Revision = 0
+		b.cursor = target.Cursor{Consistent: true}
 		b.commit(put("/a/1", "one"), put("/a/2", "two"), put("/b/1", "b"), del("/b/2"))
 	}, commit, func(b *bench, survived bool) {
 		c, _, _, err := b.Load(t.Context())
@@ -104,7 +104,15 @@ func TestCrashWithinACommit(t *testing.T) {
 		} else if survived || c.Revision != 1 {
 			t.Errorf("the cursor is at %d", c.Revision)
 		}
-		for k, v := range b.content("/a/") {
+		now := b.content("/a/")
+		maps.Copy(now, b.content("/b/"))
+		if c.Revision == 1 && !maps.Equal(now, old) && c.Ahead != 2 {
+			t.Errorf("some keys are ahead, and the cursor says %d", c.Ahead)
+		}
+		if c.Revision == 2 && c.Ahead != 0 {
+			t.Errorf("the cursor has arrived, and says it is at %d", c.Ahead)
+		}
+		for k, v := range now {
 			if v != old[k] && v != wanted[k] {
 				t.Errorf("%s is %q", k, v)
 			}

@@ -48,6 +48,10 @@ type Cursor struct {
 	// TornCount is how many ever were.
 	Torn      int64 `json:"torn,omitempty"`
 	TornCount int64 `json:"tornCount,omitempty"`
+	// Ahead is the revision that some keys may already stand at, when it is
+	// above Revision: a commit to a server that takes one key at a time has
+	// begun, and was perhaps cut off.
+	Ahead int64 `json:"ahead,omitempty"`
 	// Owner is who claimed the cursor.
 	Owner string `json:"owner,omitempty"`
 	// Policy is the digest of the selection that Revision is about.
@@ -126,7 +130,7 @@ func decodeRecord(key CursorKey, raw []byte) (record, error) {
 	if r.Source != key.Source || r.Channel != key.Channel {
 		return record{}, damaged(key, fmt.Errorf("it is about %s/%s", r.Source, r.Channel))
 	}
-	if r.Revision < 0 || r.Torn < 0 || r.TornCount < 0 {
+	if r.Revision < 0 || r.Torn < 0 || r.TornCount < 0 || r.Ahead < 0 {
 		return record{}, damaged(key, fmt.Errorf("a revision is negative"))
 	}
 	return r, nil
