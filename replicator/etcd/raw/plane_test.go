@@ -120,7 +120,7 @@ func everything() (out []change.Range) {
 func openRaw(t *testing.T, p *kube.Plane, channel string, further ...string) *Target {
 	t.Helper()
 	key := target.CursorKey{Source: "cloud", Channel: channel}
-	raw, err := Open(t.Context(), p.Etcd.Client(), key, everything(), target.Limits{}, Options{Further: further}, slog.New(slog.DiscardHandler))
+	raw, err := Open(t.Context(), p.Etcd.Client(), key, everything(), target.Limits{}, Options{Further: further}, quiet())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,6 +129,8 @@ func openRaw(t *testing.T, p *kube.Plane, channel string, further ...string) *Ta
 	}
 	return raw
 }
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func (e *edge) await(what string, ask func(ctx context.Context) error) {
 	e.t.Helper()
