@@ -152,7 +152,6 @@ func TestResourcesThatMayBeNamed(t *testing.T) {
 const mayBeNamed = `
 clusterrolebindings.rbac.authorization.k8s.io=23
 clusterroles.rbac.authorization.k8s.io=23
-compositepodgroups.scheduling.k8s.io=37
 configmaps=23
 cronjobs.batch=23
 csidrivers.storage.k8s.io=23
@@ -166,7 +165,6 @@ limitranges=23
 namespaces=23
 networkpolicies.networking.k8s.io=23
 poddisruptionbudgets.policy=23
-podgroups.scheduling.k8s.io=37
 podtemplates=23
 priorityclasses.scheduling.k8s.io=23
 replicationcontrollers=23
@@ -181,7 +179,6 @@ serviceaccounts=23
 statefulsets.apps=23
 storageclasses.storage.k8s.io=23
 volumeattributesclasses.storage.k8s.io=34
-workloads.scheduling.k8s.io=37
 `
 
 func TestKeysOnBothSides(t *testing.T) {

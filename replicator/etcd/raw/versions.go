@@ -21,9 +21,6 @@ var since = map[string]int{
 	"resourceclaims.resource.k8s.io":         34,
 	"resourceclaimtemplates.resource.k8s.io": 34,
 	"volumeattributesclasses.storage.k8s.io": 34,
-	"compositepodgroups.scheduling.k8s.io":   37,
-	"podgroups.scheduling.k8s.io":            37,
-	"workloads.scheduling.k8s.io":            37,
 }
 
 // knows is why the edge may not know the version in which a resource is
