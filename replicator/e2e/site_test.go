@@ -108,7 +108,9 @@ func newSite(t *testing.T, options ...option) *site {
 	for _, o := range options {
 		o(s)
 	}
-	s.target = testbed.NewEtcd(t, s.targetConfig)
+	if s.target == nil {
+		s.target = testbed.NewEtcd(t, s.targetConfig)
+	}
 	if s.linkTarget {
 		s.targetLink = testbed.NewProxy(t, s.target.Address())
 	}
