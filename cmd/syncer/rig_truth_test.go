@@ -15,7 +15,6 @@ import (
 	"github.com/syncer-io/syncer/replicator/digest"
 	"github.com/syncer-io/syncer/replicator/etcd/target"
 	"github.com/syncer-io/syncer/replicator/status"
-	"github.com/syncer-io/syncer/replicator/testbed"
 	"github.com/syncer-io/syncer/replicator/testbed/guarantee"
 	"github.com/syncer-io/syncer/replicator/testbed/history"
 )
@@ -25,7 +24,7 @@ var cursorKey = target.CursorKey{Source: "cloud", Channel: "flags"}
 func decodeCursor(value string) (guarantee.Cursor, error) {
 	var c target.Cursor
 	err := json.Unmarshal([]byte(value), &c)
-	return guarantee.Cursor{Lineage: c.Lineage.String(), Revision: c.Revision, Consistent: c.Consistent && c.Parked == 0, Torn: c.Torn}, err
+	return guarantee.Cursor{Lineage: c.Lineage.String(), Revision: c.Revision, Consistent: c.Consistent && c.Parked == 0 && c.Ahead <= c.Revision, Torn: c.Torn}, err
 }
 
 // truth is what really happened at both ends. A target that is set back or
@@ -46,6 +45,7 @@ type segment struct {
 	began    time.Time
 	stop     context.CancelFunc
 	noting   sync.WaitGroup
+	crashed  bool // on a kine: an importer died within a commit
 
 	mu    sync.Mutex
 	times []seen
@@ -58,10 +58,10 @@ type seen struct {
 
 func (r *rig) record() *truth {
 	r.t.Helper()
-	return &truth{r: r, source: r.follow(r.source), targets: []*segment{r.follow(r.target)}}
+	return &truth{r: r, source: r.follow(r.source), targets: []*segment{r.follow(r.store())}}
 }
 
-func (r *rig) follow(etcd *testbed.EtcdProcess) *segment {
+func (r *rig) follow(etcd store) *segment {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
 	defer cancel()
@@ -113,7 +113,7 @@ func (tr *truth) breakTarget(fault func(ctx context.Context) error) {
 	if err := fault(ctx); err != nil {
 		tr.r.t.Fatal(err)
 	}
-	tr.targets = append(tr.targets, tr.r.follow(tr.r.target))
+	tr.targets = append(tr.targets, tr.r.follow(tr.r.store()))
 }
 
 func (tr *truth) catchUp(s *segment) {
@@ -168,8 +168,11 @@ func (tr *truth) check() {
 			Selection: guarantee.Except{Selection: rules, Keys: tr.edited},
 			Local:     func(revision int64) bool { return tr.local[revision] },
 		}
+		last := i == len(tr.targets)-1 // those before were broken before they could converge
 		err := following(c)
-		if i == len(tr.targets)-1 { // those before were broken before they could converge
+		if tr.r.kine != nil {
+			err = onKine(s.crashed, last)(c)
+		} else if last {
 			err = errors.Join(err, guarantee.Convergent(c))
 		}
 		c.Selection = rules
@@ -225,12 +228,12 @@ func (r *rig) selected() map[string]string {
 
 func (r *rig) owned() map[string]string {
 	r.t.Helper()
-	out := r.content(r.target)
+	out := r.content(r.store())
 	maps.DeleteFunc(out, func(k, _ string) bool { return !rules.Owns(k) })
 	return out
 }
 
-func (r *rig) content(etcd *testbed.EtcdProcess) map[string]string {
+func (r *rig) content(etcd store) map[string]string {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
 	defer cancel()

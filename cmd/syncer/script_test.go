@@ -24,26 +24,32 @@ func TestScripts(t *testing.T) {
 		Dir:                 "../../testdata/scripts",
 		RequireExplicitExec: true,
 		Setup:               setStage,
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"address":   onStage((*stage).address),
-			"etcd":      onStage((*stage).etcd),
-			"put":       onStage((*stage).put),
-			"putmany":   onStage((*stage).putMany),
-			"delete":    onStage((*stage).deleteAll),
-			"expect":    onStage((*stage).expect),
-			"exits":     onStage((*stage).exits),
-			"expand":    onStage((*stage).expand),
-			"token":     onStage((*stage).token),
-			"daemon":    onStage((*stage).daemon),
-			"quit":      onStage((*stage).quit),
-			"await":     onStage((*stage).await),
-			"ends":      onStage((*stage).ends),
-			"interrupt": onStage((*stage).interrupt),
-			"certify":   onStage((*stage).certify),
-			"load":      onStage((*stage).load),
-			"dump":      onStage((*stage).dump),
-			"says":      onStage((*stage).says),
-		},
-		UpdateScripts: *update,
+		Cmds:                stageCommands(),
+		UpdateScripts:       *update,
 	})
+}
+
+// stageCommands are what stories can do beside what every script can.
+func stageCommands() map[string]func(*testscript.TestScript, bool, []string) {
+	return map[string]func(*testscript.TestScript, bool, []string){
+		"address":   onStage((*stage).address),
+		"etcd":      onStage((*stage).etcd),
+		"put":       onStage((*stage).put),
+		"putmany":   onStage((*stage).putMany),
+		"delete":    onStage((*stage).deleteAll),
+		"expect":    onStage((*stage).expect),
+		"exits":     onStage((*stage).exits),
+		"expand":    onStage((*stage).expand),
+		"token":     onStage((*stage).token),
+		"daemon":    onStage((*stage).daemon),
+		"quit":      onStage((*stage).quit),
+		"await":     onStage((*stage).await),
+		"ends":      onStage((*stage).ends),
+		"interrupt": onStage((*stage).interrupt),
+		"certify":   onStage((*stage).certify),
+		"load":      onStage((*stage).load),
+		"dump":      onStage((*stage).dump),
+		"says":      onStage((*stage).says),
+		"console":   onStage((*stage).console),
+	}
 }

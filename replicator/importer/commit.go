@@ -16,6 +16,9 @@ import (
 func (a *applier) stand(c *target.Cursor) {
 	c.Chain, c.Seq = append(target.Hash(nil), a.chain[:]...), a.seq
 	c.Updated = time.Now()
+	if c.Ahead <= c.Revision || !c.Consistent {
+		c.Ahead = 0
+	}
 	if len(c.Holds) == 0 {
 		c.Holds, c.Keeps = a.ranges, a.orphans()
 	}

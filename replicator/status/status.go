@@ -204,6 +204,10 @@ type Channel struct {
 	Pages    int64          `json:"pages"` // digest pages published in this term
 	Reason   string         `json:"reason,omitempty"`
 	Spool    *Spool         `json:"spool,omitempty"`
+	// Trouble is why the channel failed, while it is tried again and the others
+	// go on; Try is what to do about it.
+	Trouble string `json:"trouble,omitempty"`
+	Try     string `json:"try,omitempty"`
 	// Released are the keys that edges keep as their own.
 	Released uint64 `json:"released,omitempty"`
 	// Refused is nil when everything that is selected can be read.

@@ -95,12 +95,16 @@ func writer(k object.Key, stored []byte) string {
 	newest, by := "", ""
 	for _, e := range entries {
 		entry, _ := e.(map[string]any)
-		if at := text(entry, "time"); at >= newest {
-			newest, by = at, text(entry, "manager")
+		manager, at := text(entry, "manager"), text(entry, "time")
+		if at >= newest && manager != unmanaged {
+			newest, by = at, manager
 		}
 	}
 	return by
 }
+
+// unmanaged is what an API server calls all that nobody said to own.
+const unmanaged = "before-first-apply"
 
 // Before is what an object of ours was just before a revision, as it was
 // delivered; found is false when there was none.

@@ -38,7 +38,7 @@ type SingleKeys struct {
 //
 // Such a commit is not atomic. A reader may see some of its keys without the
 // others, and so may whoever writes after a crash, until the commit is made
-// again. A writer that was fenced after the commit began notices that after
+// again: Cursor.Ahead says so beforehand. A writer that was fenced after the commit began notices that after
 // fenceEvery keys, or at the cursor.
 //
 // What differs of Commit: a key that somebody else writes while the commit is
@@ -61,9 +61,8 @@ func (e *Unfit) Error() string { return fmt.Sprintf("key %q cannot be kept: %s",
 // Is makes Unfit a refusal.
 func (e *Unfit) Is(err error) bool { return err == ErrForbidden }
 
-func unfit(key []byte, why string) error {
-	return fault.New(fault.Check, "change the policy's mapping, or exclude the key", "%w", &Unfit{Key: key, Why: why})
-}
+// tryUnfit is the remedy.
+const tryUnfit = "change the policy's mapping, or exclude the key"
 
 // errUnwritten says that the server answered a write, and did not make it.
 var errUnwritten = fault.New(fault.Check, "look at the log of the server and at its disk; the write is made again", "the target did not make a write, and names no reason")
@@ -91,6 +90,42 @@ func boundsOf(guards []*pb.Compare) bounds {
 		b[string(g.Key)] = g.GetModRevision() - 1
 	}
 	return b
+}
+
+// carry keeps what an earlier commit announced, until the cursor has passed it.
+// A target that is not consistent says nothing of its keys anyway.
+func (t *Target) carry(c Cursor) Cursor {
+	if c.Lineage == t.last.Lineage {
+		c.Ahead = max(c.Ahead, t.last.Ahead)
+	}
+	if c.Ahead <= c.Revision || !c.Consistent {
+		c.Ahead = 0
+	}
+	return c
+}
+
+// announce says in the cursor, before the first key is written, up to where
+// keys may be ahead of it from now on. It fences, too: the keys are written by
+// nobody who does not own the cursor.
+func (t *Target) announce(ctx context.Context, changes []change.Change, next Cursor) error {
+	c := t.last
+	if len(changes) == 0 || !c.Consistent || c.Lineage != next.Lineage || max(c.Revision, c.Ahead) >= next.Revision || !t.guard.loaded || t.guard.pending != nil {
+		return nil
+	}
+	if err := t.fitting(changes); err != nil {
+		return err
+	}
+	c.Ahead, c.Updated = next.Revision, next.Updated
+	raw, err := t.encode(c)
+	if err != nil {
+		return err
+	}
+	rev, err := t.writeCursor(ctx, raw)
+	t.moved(c, raw, rev, err)
+	if err != nil {
+		return fmt.Errorf("announce %d changes: %w", len(changes), err)
+	}
+	return nil
 }
 
 func (t *Target) commitKeys(ctx context.Context, changes []change.Change, b bounds) (int64, error) {
@@ -125,7 +160,7 @@ func (t *Target) commitKeys(ctx context.Context, changes []change.Change, b boun
 func (t *Target) fitting(changes []change.Change) error {
 	for _, c := range changes {
 		if why := t.single.Unfit(c.Key); why != "" {
-			return unfit(c.Key, why)
+			return fault.New(fault.Check, tryUnfit, "%w", &Unfit{Key: c.Key, Why: why})
 		}
 		if n := t.needs(c); n > t.limits.MaxBytes {
 			return tooLargeFor(n, t.limits.MaxBytes, 1)

@@ -15,7 +15,10 @@ type singly struct {
 	writing sync.RWMutex // held for reading while a write has no answer yet
 	seen    atomic.Int64 // the newest revision of the server that an answer told
 	told    atomic.Int64 // up to where Watch has told of others; 0 while nobody watches
+	last    Cursor       // as the server holds it
 }
+
+func (s *singly) stands(c Cursor) { s.last = c }
 
 func (s *singly) saw(revision int64) {
 	for {

@@ -153,6 +153,7 @@ func (t *Target) Load(ctx context.Context) (c Cursor, found bool, modRev int64, 
 		}
 	}
 	t.guard.loaded, t.guard.modRev, t.guard.pending = true, now.modRev, nil
+	t.stands(now.rec.Cursor)
 	t.stored = len(now.raw)
 	return now.rec.Cursor, now.found(), now.modRev, nil
 }
@@ -171,6 +172,7 @@ func (t *Target) Claim(ctx context.Context, owner string, mutate func(c Cursor, 
 			return Cursor{}, 0, err
 		}
 		t.guard = guard{loaded: true, claimed: true, modRev: now.modRev}
+		t.stands(now.rec.Cursor)
 		next, err := mutate(now.rec.Cursor, now.found())
 		if err != nil {
 			return Cursor{}, 0, fmt.Errorf("claim the cursor %s: %w", t.key, err)

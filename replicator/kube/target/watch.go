@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"golang.org/x/sync/errgroup"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -90,6 +91,7 @@ type watcher struct {
 	running map[schema.GroupVersionResource]context.CancelFunc
 	group   *errgroup.Group
 	ctx     context.Context
+	away    *backoff.ExponentialBackOff // nil while the server answers
 }
 
 func (w *watcher) run(ctx context.Context) error {
@@ -161,6 +163,7 @@ func (w *watcher) all(ctx context.Context) error {
 	if err != nil {
 		return w.later(ctx, err)
 	}
+	w.away = nil
 	w.seen = max(w.seen, rev)
 	return w.fn(append(out, strays...), w.seen)
 }
@@ -169,8 +172,11 @@ func (w *watcher) later(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	w.t.log.WarnContext(ctx, "what others write to the target is not seen for now", "cause", err.Error())
-	if err := wait(ctx, newPause()); err != nil {
+	if w.away == nil {
+		w.away = newPause()
+		w.t.log.WarnContext(ctx, "what others write to the target is not seen for now", "cause", err.Error())
+	}
+	if err := wait(ctx, w.away); err != nil {
 		return err
 	}
 	w.t.watching.look()
