@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/syncer-io/syncer/conflict"
@@ -240,6 +241,13 @@ func (a *applier) mendAll(ctx context.Context, mends []mend) error {
 			n++
 		}
 		err := a.mend(ctx, mends[:n])
+		if no, rest, ok := mendsRejected(mends[:n], err); ok {
+			if err := a.parkRejected(ctx, no, a.position); err != nil {
+				return err
+			}
+			mends = append(rest, mends[n:]...)
+			continue
+		}
 		var d *target.Dirty
 		switch {
 		case errors.As(err, &d) && n > 1:
@@ -255,6 +263,23 @@ func (a *applier) mendAll(ctx context.Context, mends []mend) error {
 		mends = mends[n:]
 	}
 	return nil
+}
+
+// mendsRejected are those that the target refuses one by one, and the others.
+func mendsRejected(mends []mend, err error) (no []rejection, rest []mend, ok bool) {
+	changes := make([]change.Change, len(mends))
+	for i, m := range mends {
+		changes[i] = m.change
+	}
+	if no, _, ok = rejections(changes, err); !ok {
+		return nil, mends, false
+	}
+	for _, m := range mends {
+		if !slices.ContainsFunc(no, func(r rejection) bool { return bytes.Equal(r.change.Key, m.change.Key) }) {
+			rest = append(rest, m)
+		}
+	}
+	return no, rest, true
 }
 
 func (a *applier) mendEach(ctx context.Context, mends []mend) error {

@@ -74,6 +74,7 @@ func (t *Target) writeCursor(ctx context.Context, c target.Cursor) (target.Curso
 		return c, 0, err
 	}
 	t.guard.version, t.guard.modRev = version, revision(version)
+	signal(t.watching.wrote)
 	return c, t.guard.modRev, t.inventory.noteCursor(raw)
 }
 
