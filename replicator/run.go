@@ -14,7 +14,6 @@ import (
 	"github.com/syncer-io/syncer/replicator/config"
 	"github.com/syncer-io/syncer/replicator/control"
 	"github.com/syncer-io/syncer/replicator/etcd/dial"
-	"github.com/syncer-io/syncer/replicator/etcd/kine"
 	"github.com/syncer-io/syncer/replicator/etcd/source"
 	"github.com/syncer-io/syncer/replicator/etcd/target"
 	"github.com/syncer-io/syncer/replicator/exporter"
@@ -105,6 +104,7 @@ func export(ctx context.Context, cfg *config.Exporter, instance string, nc *nats
 		},
 		Policies: cfg.Loaded,
 		Cluster:  cfg.Cluster(),
+		Owned:    func(ctx context.Context) ([]exporter.Owned, error) { return owned(ctx, cli) },
 	}, nc, func(s *filter.Selection) exporter.Source {
 		return source.New(cli, s.SourceRanges(), source.Options{Progress: min(cfg.Heartbeat, time.Second)}, logger)
 	}, &pairs{nc: nc, source: cfg.Name, replicas: cfg.Stream.Replicas}, logger)
@@ -119,6 +119,19 @@ func export(ctx context.Context, cfg *config.Exporter, instance string, nc *nats
 		group.Go(func() error { return instrument.Serve(ctx, cfg.Metrics.Listen, instrument.Exporter(ex.Status)) })
 	}
 	return finish(group.Wait())
+}
+
+// owned is what importers write to a cluster that is exported.
+func owned(ctx context.Context, cli *clientv3.Client) ([]exporter.Owned, error) {
+	holdings, err := target.Holdings(ctx, cli)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]exporter.Owned, len(holdings))
+	for i, c := range holdings {
+		out[i] = exporter.Owned{Source: c.Source, Channel: c.Channel, Ranges: c.Holds}
+	}
+	return out, nil
 }
 
 // EmbeddedHub is the configuration of the hub inside an exporter.
@@ -190,24 +203,6 @@ func connect(ctx context.Context, role dial.Role, e config.Etcd, logger *slog.Lo
 		logger.Warn("the etcd deserves attention", "role", string(role), "warning", w)
 	}
 	return cli, nil
-}
-
-// openTarget connects to an edge's target, and finds out what it is.
-func openTarget(ctx context.Context, cfg *config.Importer, logger *slog.Logger) (importer.Cluster, error) {
-	cli, err := connect(ctx, dial.Target, cfg.Target.Etcd, logger)
-	if err != nil {
-		return nil, err
-	}
-	is, err := kine.Detect(ctx, cli, target.CursorKey{Source: cfg.Source, Channel: cfg.Channel}.String())
-	if err != nil {
-		return nil, errors.Join(err, cli.Close())
-	}
-	if is {
-		logger.Warn("the target is a kine, which changes one key at a time: keys of one source revision do not appear together", "tier", kine.Tier)
-		return importer.Kine(cli, logger), nil
-	}
-	logger.Info("the target is an etcd", "tier", target.TierEtcd)
-	return importer.Etcd(cli, logger), nil
 }
 
 // checkHub is nil when the hub answers and can carry frames.
@@ -374,9 +369,7 @@ func Import(ctx context.Context, cfg *config.Importer, logger *slog.Logger) (err
 		DataDir:    cfg.DataDir,
 		InboxBytes: int64(cfg.Inbox.MaxBytes),
 		Accept:     importer.Accept(cfg.Accept),
-	}, nc, func(ctx context.Context) (importer.Cluster, error) {
-		return openTarget(ctx, cfg, logger)
-	}, logger)
+	}, nc, func(ctx context.Context) (importer.Cluster, error) { return openTarget(ctx, cfg, logger) }, logger)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		if err := im.Run(ctx); err != nil {

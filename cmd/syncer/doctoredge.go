@@ -14,6 +14,7 @@ import (
 	"github.com/syncer-io/syncer/replicator/config"
 	"github.com/syncer-io/syncer/replicator/etcd/dial"
 	"github.com/syncer-io/syncer/replicator/etcd/kine"
+	"github.com/syncer-io/syncer/replicator/etcd/raw"
 	"github.com/syncer-io/syncer/replicator/etcd/target"
 	"github.com/syncer-io/syncer/replicator/jetstream"
 	"github.com/syncer-io/syncer/replicator/jetstream/conn"
@@ -30,6 +31,9 @@ func (d *doctor) examineEdge(path string, cfg *config.Importer) {
 	if cli := d.etcd(dial.Target, cfg.Target.Etcd); cli != nil {
 		d.tier(cli, cfg)
 		d.cursor(cli, cfg)
+		if cfg.Target.Writer == config.WriterRaw {
+			d.warn(raw.TryWarning, "%s", raw.Warning)
+		}
 		_ = cli.Close() // it was only to look
 	}
 	d.group("hub")

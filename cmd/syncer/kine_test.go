@@ -102,10 +102,7 @@ func (tr *truth) onKine() {
 		}
 	}
 	for i, s := range tr.targets {
-		c := guarantee.Case{
-			Source: tr.source.recorder.History(), Target: s.recorder.History(),
-			CursorKey: cursorKey.String(), Decode: decodeCursor, Selection: rules,
-		}
+		c := tr.caseOf(s)
 		hold(s.name, anywhere, c)
 		if i == len(tr.targets)-1 {
 			hold(s.name, final, c)

@@ -6,10 +6,26 @@ import (
 	"strings"
 )
 
-// Cluster is the cluster that an importer writes to.
+// Cluster is the cluster that an importer writes to: exactly one of the two.
 type Cluster struct {
-	// Etcd is a cluster's etcd. Required.
+	// Etcd is an etcd that is written to itself.
 	Etcd Etcd `yaml:"etcd"`
+	// Writer says how delivered Kubernetes objects are written to Etcd. "raw"
+	// writes them where an API server on that etcd keeps its objects, past that
+	// server: no admission, validation or audit applies. Default: under their
+	// delivered keys, as they are, which no API server reads.
+	Writer string `yaml:"writer"`
+	// KubernetesPrefix is the --etcd-prefix of the API server on Etcd. Default
+	// /registry.
+	KubernetesPrefix string `yaml:"kubernetesPrefix"`
+	// RawResources are resources that writer: raw writes beside configmaps,
+	// secrets and custom resources, named as in policies. Some are never written
+	// that way, such as services. Naming secrets says that the API server does not
+	// encrypt them. Default none.
+	RawResources []string `yaml:"rawResources"`
+	// Kubernetes is a cluster that is written to through its API server. {} is
+	// the one of the pod that syncer runs in.
+	Kubernetes *Kubernetes `yaml:"kubernetes"`
 }
 
 // Source is the cluster that an exporter reads from.

@@ -52,6 +52,7 @@ func (e *Exporter) SetDefaults() {
 // SetDefaults fills every field that is not set and has a default.
 func (i *Importer) SetDefaults() {
 	fill(&i.Inbox.MaxBytes, DefaultInboxMaxBytes)
+	fill(&i.Target.KubernetesPrefix, filter.DefaultCluster.Prefix)
 }
 
 func fill[T comparable](field *T, value T) {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/syncer-io/syncer/filter"
 )
 
 // Marshal writes the file that LoadImporter reads, with comments for the
@@ -28,7 +30,7 @@ func (i *Importer) Marshal() []byte {
 	w.line(0, "")
 	w.line(0, "# Where changes go.")
 	w.line(0, "target:")
-	w.etcd(1, i.Target.Etcd)
+	w.cluster(1, i.Target)
 	i.marshalAccept(&w)
 	w.line(0, "")
 	w.line(0, "# Received and not applied yet. Losing it costs time, never data.")
@@ -88,6 +90,24 @@ func (w *writer) list(depth int, name string, values []string) {
 	w.line(depth, "%s:", name)
 	for _, v := range values {
 		w.line(depth+1, "- %s", strconv.Quote(v))
+	}
+}
+
+func (w *writer) cluster(depth int, c Cluster) {
+	switch k := c.Kubernetes; {
+	case k == nil:
+		w.etcd(depth, c.Etcd)
+		if c.KubernetesPrefix != filter.DefaultCluster.Prefix {
+			w.optional(depth, "kubernetesPrefix", c.KubernetesPrefix)
+		}
+		w.optional(depth, "writer", c.Writer)
+		w.list(depth, "rawResources", c.RawResources)
+	case *k == (Kubernetes{}):
+		w.line(depth, "kubernetes: {} # the cluster of the pod that this runs in")
+	default:
+		w.line(depth, "kubernetes:")
+		w.optional(depth+1, "kubeconfig", k.Kubeconfig)
+		w.optional(depth+1, "context", k.Context)
 	}
 }
 

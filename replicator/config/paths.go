@@ -28,6 +28,7 @@ func (e *Exporter) paths() []*string {
 func (i *Importer) paths() []*string {
 	out := []*string{&i.DataDir, &i.Hub.Credentials}
 	out = append(out, i.Target.Etcd.paths()...)
+	out = append(out, i.Target.Kubernetes.paths()...)
 	return append(out, i.Hub.TLS.paths()...)
 }
 

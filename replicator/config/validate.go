@@ -28,7 +28,8 @@ func (i *Importer) validate(doc *strictyaml.Document) {
 	checkName(doc.At("name"), i.Name, "an edge")
 	checkName(doc.At("source"), i.Source, "a source")
 	checkName(doc.At("channel"), i.Channel, "a channel")
-	checkEtcd(doc, i.Target.Etcd, "target", "etcd")
+	checkCluster(doc, i.Target, "target")
+	checkWriter(doc, i.Target, "target")
 	checkRequired(doc.At("dataDir"), i.DataDir, "dataDir")
 	checkAccept(doc, i.Accept)
 	if i.Hub.URL == "" {

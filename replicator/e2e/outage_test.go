@@ -164,7 +164,7 @@ func (s *site) dialTarget(logger *slog.Logger) func(ctx context.Context) (import
 		if err != nil {
 			return nil, err
 		}
-		return importer.Etcd(cli, logger), nil
+		return importer.Etcd(cli, "", logger), nil
 	}
 }
 

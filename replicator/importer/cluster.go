@@ -8,6 +8,7 @@ import (
 
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/etcd/kine"
+	"github.com/syncer-io/syncer/replicator/etcd/raw"
 	"github.com/syncer-io/syncer/replicator/etcd/target"
 )
 
@@ -47,17 +48,49 @@ type Target interface {
 	Tier() string
 }
 
-// Etcd is the cluster behind a client, which it closes in the end.
-func Etcd(cli *clientv3.Client, logger *slog.Logger) Cluster { return &etcd{cli, logger} }
+// Etcd is the cluster behind a client, which it closes in the end. Keys are not
+// written among the objects of an API server, whose --etcd-prefix is the prefix.
+func Etcd(cli *clientv3.Client, prefix string, logger *slog.Logger) Cluster {
+	return &etcd{cli, prefix, logger}
+}
 
 type etcd struct {
 	cli    *clientv3.Client
+	prefix string
 	logger *slog.Logger
 }
 
 // Open implements Cluster.
 func (e *etcd) Open(ctx context.Context, key target.CursorKey, ranges []change.Range, limits target.Limits) (Target, error) {
-	return target.Open(ctx, e.cli, key, e.logger, target.WithRanges(ranges), target.WithLimits(limits))
+	t, err := target.Open(ctx, e.cli, key, e.logger, target.WithRanges(ranges), target.WithLimits(limits))
+	if err != nil {
+		return nil, err
+	}
+	if err := raw.Avoid(ctx, t, e.cli, e.prefix, ranges); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// Raw is the cluster whose API server's etcd is behind a client, which it closes
+// in the end. Objects are written past that server.
+func Raw(cli *clientv3.Client, o raw.Options, logger *slog.Logger) Cluster {
+	logger.Warn(raw.Warning, "try", raw.TryWarning)
+	return &past{etcd{cli, o.Prefix, logger}, o}
+}
+
+type past struct {
+	etcd
+	options raw.Options
+}
+
+// Open implements Cluster.
+func (p *past) Open(ctx context.Context, key target.CursorKey, ranges []change.Range, limits target.Limits) (Target, error) {
+	t, err := raw.Open(ctx, p.cli, key, ranges, limits, p.options, p.logger)
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
 }
 
 // Close implements Cluster.

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"time"
@@ -13,6 +15,7 @@ import (
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/digest"
 	"github.com/syncer-io/syncer/replicator/etcd/target"
+	"github.com/syncer-io/syncer/replicator/fault"
 	"github.com/syncer-io/syncer/replicator/status"
 )
 
@@ -36,7 +39,11 @@ func (a *applier) setAside(g target.Parked, changes []change.Change) {
 	}
 	a.parked.add(g)
 	a.parked.groups[len(a.parked.groups)-1].dirty = true
-	a.im.logger.Warn("changes are parked", "group", g.ID, "why", g.Why, "reason", g.Reason, "keys", len(g.Keys), "revision", g.Revision)
+	level := slog.LevelWarn
+	if status.Settled(g.Why) {
+		level = slog.LevelInfo
+	}
+	a.im.logger.Log(context.Background(), level, "changes are parked", "group", g.ID, "why", g.Why, "reason", g.Reason, "keys", len(g.Keys), "revision", g.Revision)
 }
 
 // parkedKey is a key as it is now, and what the source has of it. Digests count
@@ -81,7 +88,7 @@ func (a *applier) refuse(ctx context.Context, changes []change.Change, revision 
 	if len(changes) > 1 {
 		reason += fmt.Sprintf("; it came with %d other keys at one revision, which wait with it", len(changes)-1)
 	}
-	return true, a.park(ctx, target.Parked{Why: r.Why, Reason: reason, Revision: revision}, slices.Clone(changes))
+	return true, a.park(ctx, target.Parked{Why: r.Why, Reason: reason, Try: fault.Try(r.Err), Revision: revision}, slices.Clone(changes))
 }
 
 // refuseEach parks those of the changes that the target refuses, each by itself:
@@ -102,7 +109,7 @@ func (a *applier) refuseEach(ctx context.Context, changes []change.Change) error
 		return err
 	}
 	for _, r := range refused {
-		g := target.Parked{Why: r.Why, Reason: fmt.Sprintf("key %q: %v", r.Key, r.Err), Revision: a.position}
+		g := target.Parked{Why: r.Why, Reason: fmt.Sprintf("key %q: %v", r.Key, r.Err), Try: fault.Try(r.Err), Revision: a.position}
 		a.setAside(g, []change.Change{byKey[string(r.Key)]})
 	}
 	return a.parked.save(ctx, a)
@@ -234,7 +241,10 @@ func (a *applier) delete(ctx context.Context, keys [][]byte) error {
 		changes[i] = change.Change{Op: change.Delete, Key: key}
 	}
 	for part := range slices.Chunk(changes, deleteKeys) {
-		err := a.commit(ctx, part, a.standing())
+		err := a.commitOver(ctx, part)
+		if errors.Is(err, target.ErrRefused) {
+			err = a.deleteOthers(ctx, part)
+		}
 		if refusal(err) {
 			var parked bool
 			if parked, err = a.refuse(ctx, part, a.position); err == nil && !parked {
@@ -246,6 +256,48 @@ func (a *applier) delete(ctx context.Context, keys [][]byte) error {
 		}
 	}
 	return nil
+}
+
+// commitOver commits deletes. Those of keys that the edge changed meanwhile, and
+// that it may keep, are left out.
+func (a *applier) commitOver(ctx context.Context, changes []change.Change) error {
+	for {
+		dirty, err := a.dirty(ctx, a.commit(ctx, changes, a.standing()))
+		if !dirty || err != nil {
+			return err
+		}
+		changes = slices.DeleteFunc(slices.Clone(changes), func(c change.Change) bool { return a.meets([]change.Change{c}) })
+	}
+}
+
+// deleteOthers parks those deletes that the target refuses, each by itself, and
+// carries out the others.
+func (a *applier) deleteOthers(ctx context.Context, changes []change.Change) error {
+	var refused []target.Refused
+	err := a.promptly(ctx, func() (err error) {
+		refused, err = a.target.Refused(ctx, changes)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	said := make(map[string]target.Refused, len(refused))
+	for _, r := range refused {
+		said[string(r.Key)] = r
+	}
+	var rest []change.Change
+	for _, c := range changes {
+		r, no := said[string(c.Key)]
+		if !no {
+			rest = append(rest, c)
+			continue
+		}
+		a.setAside(target.Parked{Why: r.Why, Reason: fmt.Sprintf("key %q: %v", r.Key, r.Err), Try: fault.Try(r.Err), Revision: a.position}, []change.Change{c})
+	}
+	if err := a.parked.save(ctx, a); err != nil {
+		return err
+	}
+	return a.commitOver(ctx, rest)
 }
 
 func keysOf(set map[string]struct{}) [][]byte {

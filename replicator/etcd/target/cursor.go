@@ -48,6 +48,9 @@ type Cursor struct {
 	// TornCount is how many ever were.
 	Torn      int64 `json:"torn,omitempty"`
 	TornCount int64 `json:"tornCount,omitempty"`
+	// Seen is the revision of the target up to which what others wrote to the
+	// selection was dealt with, 0 when that is not known: Watch goes on there.
+	Seen int64 `json:"seen,omitempty"`
 	// Ahead is the revision that some keys may already stand at, when it is
 	// above Revision: a commit to a server that takes one key at a time has
 	// begun, and was perhaps cut off.

@@ -5,8 +5,6 @@ import (
 	"fmt"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
-
-	"github.com/syncer-io/syncer/replicator/fault"
 )
 
 // Errors of Commit besides the types below.
@@ -22,6 +20,9 @@ var (
 	// ErrForbidden: the etcd denied this user a key of the transaction, or all
 	// of them. Refused tells which.
 	ErrForbidden error = rpctypes.ErrPermissionDenied
+	// ErrRefused: the target does not take one of the changes, whatever the etcd
+	// would. Refused tells which, and why.
+	ErrRefused = errors.New("the target does not take it")
 )
 
 // errTouched says that a key in a guarded range was written after it was
@@ -68,12 +69,7 @@ func (e *TooLarge) Error() string {
 // lost is the error for a cursor that is not the one we insist on.
 func (t *Target) lost(now state) error {
 	ours := now.found() && now.rec.Session == t.session
-	if !now.found() || ours || now.modRev < t.guard.modRev {
-		return fault.New(fault.Safety, "nothing by hand: the channel is compared with the source and repaired",
-			"target cursor %s: %w", t.key, &Moved{Found: now.found(), Cursor: now.rec.Cursor, ModRev: now.modRev})
-	}
-	return fault.New(fault.Safety, "stop one of the two importers of this edge; a copied machine needs its own pairing",
-		"target cursor %s: %w", t.key, &Fenced{By: now.rec.Owner, Cursor: now.rec.Cursor})
+	return Lost(t.key, now.found(), ours, now.modRev < t.guard.modRev, now.rec.Cursor, now.modRev)
 }
 
 // overtaken reports whether err says that the cursor changed under us.

@@ -49,6 +49,7 @@ func (t *Target) Watch(ctx context.Context, ranges []change.Range, from int64, f
 	t.told.Store(from)
 	defer t.told.Store(0)
 	w := source.New(t.cli, t.readable(ranges), source.Options{MaxBytes: localBytes, Patience: t.attempt, Plain: t.single != nil}, t.log)
+	pause := newPause()
 	for {
 		err := w.Watch(ctx, from+1, func(b source.Batch) error {
 			var writes []Local
@@ -65,6 +66,7 @@ func (t *Target) Watch(ctx context.Context, ranges []change.Range, from int64, f
 			}
 			from = b.Resolved
 			t.told.Store(from)
+			pause.Reset()
 			return nil
 		})
 		var own *callbackError
@@ -83,7 +85,7 @@ func (t *Target) Watch(ctx context.Context, ranges []change.Range, from int64, f
 			return err
 		}
 		t.log.WarnContext(ctx, "what others write to the target is not seen for now", "cause", err.Error())
-		if err := wait(ctx, newPause()); err != nil {
+		if wait(ctx, pause) != nil {
 			return context.Cause(ctx)
 		}
 	}

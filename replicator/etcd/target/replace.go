@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/syncer-io/syncer/replicator/change"
-	"github.com/syncer-io/syncer/replicator/failpoint"
 )
 
 // Chunk is the wanted content of a range: after Replace the range holds Want,
@@ -22,6 +21,9 @@ type Chunk struct {
 	// Refuse says which of the puts are not made; nil refuses none. What stands
 	// there stays.
 	Refuse func(change.KV) bool
+	// Mine says which of the local keys that differ from Want are not written
+	// over: Replaced.Mine has them. nil writes over all.
+	Mine func(local change.KV) bool
 	// Hold has Replace delete nothing: the keys that it would delete are in
 	// Replaced.Deleted all the same, for the caller to decide about.
 	Hold bool
@@ -31,6 +33,7 @@ type Chunk struct {
 type Replaced struct {
 	Put       []change.KV // written
 	Refused   []change.KV // not written
+	Mine      []change.KV // not written, as Chunk.Mine said
 	Deleted   [][]byte
 	Was       []change.KV // what stood there before, of keys written over or deleted
 	Unchanged int
@@ -40,23 +43,10 @@ type Replaced struct {
 // Diff compares the chunk with what the target holds and says what Replace
 // would change. It writes nothing.
 func (t *Target) Diff(ctx context.Context, c Chunk) (Replaced, error) {
-	if err := t.wellFormed(c); err != nil {
-		return Replaced{}, err
-	}
-	d := &differ{want: c.Want, keep: c.Keep, refuse: c.Refuse}
-	_, err := t.Scan(ctx, t.selected(c.Range), func(kvs []change.KV) error {
-		for _, kv := range kvs {
-			if t.contains(kv.Key) {
-				d.local(kv)
-			}
-		}
-		return nil
+	return c.Compare(t.contains, func(fn func([]change.KV) error) error {
+		_, err := t.Scan(ctx, t.selected(c.Range), fn)
+		return err
 	})
-	if err != nil {
-		return Replaced{}, fmt.Errorf("compare the chunk %s: %w", c.Range, err)
-	}
-	d.rest(nil)
-	return d.out, nil
 }
 
 // Replace makes the range hold the chunk, in commits without a cursor that
@@ -69,25 +59,13 @@ func (t *Target) Replace(ctx context.Context, c Chunk) (Replaced, error) {
 	if err != nil {
 		return Replaced{}, err
 	}
-	done := Replaced{Unchanged: plan.Unchanged, Refused: plan.Refused}
-	if c.Hold {
-		done.Deleted, plan.Deleted = plan.Deleted, nil
-	}
-	for _, part := range split(plan.changes(), t.batch, t.written) {
-		rev, err := t.Commit(ctx, Tx{Changes: part})
-		if err != nil {
-			return done, fmt.Errorf("apply the chunk %s: %w", c.Range, err)
-		}
-		done.Revisions = append(done.Revisions, rev)
-		failpoint.Hit(failpoint.ChunkPart)
-		done.take(&plan, part)
-	}
-	return done, nil
+	split := func(changes []change.Change) [][]change.Change { return split(changes, t.batch, t.written) }
+	return c.Carry(plan, split, func(part []change.Change) (int64, error) { return t.Commit(ctx, Tx{Changes: part}) })
 }
 
 // wellFormed refuses a chunk that is not complete in itself: half-understood
 // it would delete.
-func (t *Target) wellFormed(c Chunk) error {
+func (c Chunk) wellFormed() error {
 	for i, kv := range c.Want {
 		switch {
 		case !c.Range.Contains(kv.Key):
@@ -119,6 +97,7 @@ type differ struct {
 	want   []change.KV
 	keep   func(change.KV) bool
 	refuse func(change.KV) bool
+	mine   func(change.KV) bool
 	out    Replaced
 }
 
@@ -135,6 +114,8 @@ func (d *differ) local(kv change.KV) {
 	}
 	if bytes.Equal(d.want[0].Value, kv.Value) {
 		d.out.Unchanged++
+	} else if d.mine != nil && d.mine(kv) {
+		d.out.Mine = append(d.out.Mine, d.want[0])
 	} else if d.put(d.want[0]) {
 		d.out.Was = append(d.out.Was, kv)
 	}
