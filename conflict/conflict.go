@@ -78,9 +78,10 @@ type Ignore struct {
 	When  When     `json:"when,omitempty"`
 }
 
-// Rule is what a policy says about conflicts of a key.
+// Rule is what a policy says about conflicts of a key. Its JSON is part of what
+// an edge is told of a rule.
 type Rule struct {
-	Policy Policy   `json:"policy,omitempty"`
+	Policy Policy   `json:"conflict,omitempty"`
 	Ignore []Ignore `json:"ignore,omitempty"`
 }
 

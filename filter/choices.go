@@ -1,7 +1,5 @@
 package filter
 
-import "fmt"
-
 // OnLeave is what edges do with a key that leaves the selection. "" stands for
 // the default.
 type OnLeave string
@@ -19,23 +17,32 @@ func (OnLeave) Values() []string { return []string{string(LeaveDelete), string(L
 // default.
 type Conflict string
 
-// SourceWins puts back what was changed at an edge.
-const SourceWins Conflict = "source-wins"
+// Who wins when a key was changed at an edge.
+const (
+	SourceWins Conflict = "source-wins" // what the edge changed is put back
+	EdgeWins   Conflict = "edge-wins"   // what the edge changed stays
+	Hold       Conflict = "hold"        // it stays until somebody decides
+	Merge      Conflict = "merge"       // both changes, field by field
+)
 
 // Values are the words that a policy may write.
-func (Conflict) Values() []string { return []string{string(SourceWins)} }
+func (Conflict) Values() []string {
+	return []string{string(SourceWins), string(EdgeWins), string(Hold), string(Merge)}
+}
 
-// UnmarshalText reads a word of a policy.
-func (c *Conflict) UnmarshalText(text []byte) error {
-	switch word := string(text); word {
-	case string(SourceWins):
-		*c = SourceWins
-		return nil
-	case "edge-wins", "hold", "merge":
-		return fmt.Errorf("%s is not supported yet; use %s", word, SourceWins)
-	default:
-		return fmt.Errorf("there is no %q; use %s", word, SourceWins)
-	}
+// When says when an ignored field is the edge's. "" stands for the default.
+type When string
+
+// When an ignored field is the edge's.
+const (
+	OnEdgeChange  When = "onEdgeChange"  // it changed the field since it was replicated
+	OnEdgePresent When = "onEdgePresent" // it has the field
+	OnEdgeAdd     When = "onEdgeAdd"     // it has the field, and the source never had it
+)
+
+// Values are the words that a policy may write.
+func (When) Values() []string {
+	return []string{string(OnEdgeChange), string(OnEdgePresent), string(OnEdgeAdd)}
 }
 
 // firstOf is the first of the values that is given.

@@ -13,7 +13,7 @@ import (
 type sighting struct {
 	prefix     string // of the cluster
 	key, value []byte
-	id         object.Key // once meta is read
+	id         object.Key // once readMeta was asked
 	meta       *object.Meta
 	intent     map[string]any
 }
@@ -42,7 +42,7 @@ func (o *objects) decide(r RuleRange, found *sighting) decision {
 		return d
 	}
 	if err := found.readMeta(); err != nil {
-		return decision{unreadable, refusal(err)}
+		return found.unread(err)
 	}
 	if o.labels != nil && !o.labels.Matches(found.meta) {
 		return decision{mismatched, "its labels do not match"}
@@ -80,6 +80,15 @@ func (o *objects) decideKey(r RuleRange, found *sighting) decision {
 	return decision{}
 }
 
+// unread decides about a value whose metadata cannot be read. Nobody needs to
+// read what its key withholds.
+func (f *sighting) unread(err error) decision {
+	if reason, is := object.Withheld(f.id, object.Meta{}); is {
+		return decision{withheld, reason}
+	}
+	return decision{unreadable, refusal(err)}
+}
+
 // isNamespaces reports whether keys that start like this are those of
 // namespaces.
 func isNamespaces(storage string) bool { return strings.HasSuffix(storage, "/namespaces/") }
@@ -108,14 +117,30 @@ func (o *objects) deliver(r RuleRange, found *sighting, orphan bool) Outcome {
 	if err := found.decode(); err != nil {
 		return refuse(err)
 	}
-	if err := o.transform.Apply(found.intent); err != nil {
-		return refuse(err)
-	}
-	text, err := object.Canonical(found.intent)
+	text, err := o.change(found.id.Word(), found.intent)
 	if err != nil {
 		return refuse(err)
 	}
 	return Outcome{Verdict: Selected, Key: r.Map(found.key), Value: text, Rule: r.Place}
+}
+
+// change makes of an object what is delivered.
+func (o *objects) change(word string, intent map[string]any) ([]byte, error) {
+	steps := o.transform[word]
+	if err := steps.Apply(intent); err != nil {
+		return nil, err
+	}
+	text, err := object.Canonical(intent)
+	if err != nil || !steps.Writes() {
+		return text, err
+	}
+	if err := object.Fits(word, text); err != nil {
+		return nil, &object.Refusal{
+			Reason: "what the transform makes of it is none of " + word + ": " + err.Error(),
+			Try:    "correct the transform; until then the object stays at the edge as it is",
+		}
+	}
+	return text, nil
 }
 
 // refusal is why a value is refused, and what to do about it.
@@ -135,6 +160,7 @@ func (f *sighting) readMeta() error {
 	if err != nil {
 		return err
 	}
+	f.id = id
 	meta, err := object.ReadMeta(f.value)
 	if err != nil {
 		return err
@@ -142,7 +168,7 @@ func (f *sighting) readMeta() error {
 	if err := meta.At(id); err != nil {
 		return err
 	}
-	f.id, f.meta = id, &meta
+	f.meta = &meta
 	return nil
 }
 

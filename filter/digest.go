@@ -17,11 +17,12 @@ import (
 // never give an old digest.
 const digestFormat = "syncer selection 1"
 
-// guardFormat and leaveFormat are hashed first when a rule has a guard, or
-// leaves keys, in another way than by default.
+// guardFormat, leaveFormat and conflictFormat are hashed first when a rule has a
+// guard, leaves keys, or decides conflicts in another way than by default.
 const (
-	guardFormat = "syncer selection with guards 1"
-	leaveFormat = "syncer selection with orphans 1"
+	guardFormat    = "syncer selection with guards 1"
+	leaveFormat    = "syncer selection with orphans 1"
+	conflictFormat = "syncer selection with conflicts 1"
 	// objectFormat is hashed first when a rule is about objects.
 	objectFormat = "syncer selection of objects 1"
 )
@@ -51,7 +52,8 @@ func (p Policy) digest(s *Selection) string {
 		to := r.target()
 		r.To = &to
 		r.Name, r.ExceptNamespaces = "", slices.Concat(r.ExceptNamespaces, p.Spec.Defaults.ExceptNamespaces)
-		r.OnLeave, r.Conflict, r.MaxDeletePercent, r.MinDeletes = s.rules[i].OnLeave, "", nil, nil
+		r.OnLeave, r.Conflict, r.IgnoreFields = s.rules[i].OnLeave, "", nil
+		r.MaxDeletePercent, r.MinDeletes = nil, nil
 		text, err := json.Marshal(r)
 		if err != nil {
 			panic(err) // a rule is text, numbers, and what JSON can say
@@ -92,11 +94,15 @@ func ruledDigest(mapping string, rules []RuleInfo) string {
 		return mapping
 	}
 	orphans := slices.ContainsFunc(rules, func(r RuleInfo) bool { return r.OnLeave != "" })
+	conflicts := slices.ContainsFunc(rules, RuleInfo.decides)
 	slices.SortFunc(rules, func(a, b RuleInfo) int { return bytes.Compare(a.Delivered[0].Lo, b.Delivered[0].Lo) })
 	h := sha256.New()
 	field(h, []byte(guardFormat))
 	if orphans {
 		field(h, []byte(leaveFormat))
+	}
+	if conflicts {
+		field(h, []byte(conflictFormat))
 	}
 	field(h, []byte(mapping))
 	for _, r := range rules {
@@ -105,6 +111,9 @@ func ruledDigest(mapping string, rules []RuleInfo) string {
 		if orphans {
 			field(h, []byte(r.OnLeave))
 		}
+		if conflicts {
+			r.conflictDigest(h)
+		}
 		number(h, len(r.Delivered))
 		for _, d := range r.Delivered {
 			field(h, d.Lo)
@@ -112,6 +121,18 @@ func ruledDigest(mapping string, rules []RuleInfo) string {
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+func (r RuleInfo) conflictDigest(h hash.Hash) {
+	field(h, []byte(r.Conflict))
+	number(h, len(r.Ignore))
+	for _, i := range r.Ignore {
+		field(h, []byte(i.When))
+		number(h, len(i.Paths))
+		for _, path := range i.Paths {
+			field(h, []byte(path))
+		}
+	}
 }
 
 func stretches(ranges []RuleRange) []stretch {

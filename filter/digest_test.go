@@ -39,6 +39,9 @@ func TestDigestSeesTheMappingOnly(t *testing.T) {
 		"explicit own prefix": {policyOf(Rule{AllowSecrets: true}), policyOf(Rule{AllowSecrets: true, Exclude: []string{OwnPrefix}})},
 		"policy names":        {policyOf(flags), {APIVersion: APIVersion, Kind: KindPolicy, Metadata: Metadata{Name: "other"}, Spec: Spec{Rules: []Rule{flags}}}},
 		"explicit guards":     {policyOf(flags), policyOf(guarded(flags, DefaultGuardPercent, DefaultGuardAtLeast))},
+		"explicit winners":    {policyOf(flags), policyOf(deciding(flags, SourceWins))},
+		"explicit conditions": {policyOf(deciding(flags, "", IgnoreFields{Paths: []string{"a"}})), policyOf(deciding(flags, "", IgnoreFields{Paths: []string{"a"}, When: OnEdgeChange}))},
+		"presets written out": {policyOf(deciding(flags, "", IgnoreFields{Preset: HPAReplicas})), policyOf(deciding(flags, "", IgnoreFields{Paths: []string{"spec.replicas"}, When: OnEdgePresent}))},
 		"order of guarded rules": {
 			policyOf(guarded(flags, 1, 1), guarded(Rule{Prefix: "/x"}, 2, 2)),
 			policyOf(guarded(Rule{Prefix: "/x"}, 2, 2), guarded(flags, 1, 1)),
@@ -61,6 +64,18 @@ func TestDigestSeesTheMappingOnly(t *testing.T) {
 			policyOf(guarded(Rule{Prefix: "a"}, 1, 1), guarded(Rule{Prefix: "b"}, 1, 1)),
 			policyOf(guarded(Rule{AllowSecrets: true}, 1, 1)),
 		},
+		"another winner":            {policyOf(deciding(flags, Hold)), policyOf(deciding(flags, Merge))},
+		"another winner by default": {policyOf(flags), conflictByDefault(policyOf(flags), EdgeWins)},
+		"another winner of objects": {policyOf(Rule{Resources: []string{"configmaps"}}), policyOf(Rule{Resources: []string{"configmaps"}, Conflict: Hold})},
+		"an ignored field":          {policyOf(flags), policyOf(deciding(flags, "", IgnoreFields{Paths: []string{"a"}}))},
+		"another ignored field": {
+			policyOf(deciding(flags, "", IgnoreFields{Paths: []string{"a"}})),
+			policyOf(deciding(flags, "", IgnoreFields{Paths: []string{"a"}, When: OnEdgePresent})),
+		},
+		"ignored fields of another entry": {
+			policyOf(deciding(flags, "", IgnoreFields{Paths: []string{"a", "b"}})),
+			policyOf(deciding(flags, "", IgnoreFields{Paths: []string{"a"}}, IgnoreFields{Paths: []string{"b"}})),
+		},
 		"another prefix":  {policyOf(flags), policyOf(Rule{Prefix: "/flags"})},
 		"another target":  {policyOf(flags), policyOf(Rule{Prefix: "/flags/", Exclude: flags.Exclude, To: to("/f/")})},
 		"another exclude": {policyOf(flags), policyOf(Rule{Prefix: "/flags/", Exclude: []string{"/flags/a/"}})},
@@ -78,6 +93,37 @@ func TestDigestSeesTheMappingOnly(t *testing.T) {
 func guarded(r Rule, percent, atLeast int) Rule {
 	r.MaxDeletePercent, r.MinDeletes = &percent, &atLeast
 	return r
+}
+
+func deciding(r Rule, c Conflict, ignored ...IgnoreFields) Rule {
+	r.Conflict, r.IgnoreFields = c, ignored
+	return r
+}
+
+func conflictByDefault(p Policy, c Conflict) Policy {
+	p.Spec.Defaults.Conflict = c
+	return p
+}
+
+// TestDecidingDigestIsFrozen is the same for rules that decide conflicts.
+func TestDecidingDigestIsFrozen(t *testing.T) {
+	s := compiled(t, policyOf(
+		deciding(Rule{Prefix: "/flags/"}, Merge, IgnoreFields{Paths: []string{"a", "b"}}),
+		Rule{Prefix: "/limits/"},
+	))
+	const want = "7edfbe2a06bd18eaa7a55081bf6204e6"
+	if s.Digest() != want {
+		t.Errorf("digest %s, want %s", s.Digest(), want)
+	}
+}
+
+// The digest of rules about objects that say nothing of conflicts is that of
+// versions that knew of none.
+func TestDigestOfObjectsIsFrozen(t *testing.T) {
+	const want = "493a0a84c1df1bc77768e7f72b2b2f9f"
+	if s := compiled(t, policyOf(Rule{Resources: []string{"configmaps"}})); s.Digest() != want {
+		t.Errorf("digest %s, want %s", s.Digest(), want)
+	}
 }
 
 // TestGuardedDigestIsFrozen is the same for guards that are not the default.

@@ -27,7 +27,9 @@ const reference = "../docs/policy.md"
 //	text in KEY                 the value of a key
 //	yaml out KEY, text out KEY  what the policy delivers, and where
 //	text left, text refused, text outside: why it does not cross
+//	text conflict               who wins when an edge changes it, and its fields
 //	text problems               what is wrong with the policy
+//	yaml file NAME, console     what the tests of the command line run
 //
 // Every yaml block must be one of them.
 func TestReference(t *testing.T) {
@@ -116,6 +118,10 @@ func (e *example) run(b fence) {
 		case "left", "refused", "outside":
 			e.ran++
 			e.staysBehind(t, b)
+		case "conflict":
+			e.ran++
+			e.wins(t, b)
+		case "file":
 		case "problems":
 			e.ran++
 			e.isRefused(t, b.text)
@@ -166,6 +172,23 @@ func (e *example) take(t *testing.T, b fence, rest []string) {
 
 func (e *example) outcome(t *testing.T) filter.Outcome {
 	t.Helper()
+	return e.selection(t).Take(e.key, e.value)
+}
+
+func (e *example) wins(t *testing.T, b fence) {
+	t.Helper()
+	x := e.selection(t).Explain(e.key, e.value)
+	got := string(x.Conflict) + "\n"
+	for _, i := range x.Ignore {
+		got += fmt.Sprintf("%s: %s\n", i.When, strings.Join(i.Paths, ", "))
+	}
+	if got != b.text {
+		t.Errorf("got\n%s", got)
+	}
+}
+
+func (e *example) selection(t *testing.T) *filter.Selection {
+	t.Helper()
 	var r strictyaml.Report
 	policies := filter.Parse(&r, "policy", []byte(e.policy), filter.DefaultCluster)
 	if err := r.Err(); err != nil {
@@ -179,7 +202,7 @@ func (e *example) outcome(t *testing.T) filter.Outcome {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s.Take(e.key, e.value)
+	return s
 }
 
 func (e *example) delivers(t *testing.T, b fence, key string) {

@@ -18,6 +18,10 @@ type Explanation struct {
 	Reason    string `json:"reason,omitempty"`
 	// OnLeave is what edges do that hold the key, when it does not cross.
 	OnLeave OnLeave `json:"onLeave,omitempty"`
+	// Conflict is who wins when an edge changed what is delivered, Ignore what is
+	// left to the edge, when the verdict is selected.
+	Conflict Conflict `json:"conflict,omitempty"`
+	Ignore   []Ignore `json:"ignore,omitempty"`
 	// Rules are all rules in their order, with what each says of the key.
 	Rules []RuleExplanation `json:"rules"`
 	// Before and After are an object as it was asked for at the source, and as
@@ -47,6 +51,9 @@ func (s *Selection) Explain(sourceKey, value []byte) Explanation {
 	e := Explanation{Key: string(sourceKey), Verdict: verdictWords[out.Verdict], Reason: out.Reason, Delivered: string(out.Key)}
 	if out.Rule >= 0 {
 		e.Rule = s.rules[out.Rule].Name
+	}
+	if holder := RuleOf(s.rules, out.Key); out.Verdict == Selected && holder >= 0 {
+		e.Conflict, e.Ignore = firstOf(Conflict(s.rules[holder].Conflict), SourceWins), s.rules[holder].Ignore
 	}
 	if out.Verdict == Left {
 		e.OnLeave = LeaveDelete

@@ -194,7 +194,8 @@ func takeSlowly(t interface{ Fatalf(string, ...any) }, p Policy, o modelObject, 
 		if scope != "" && matchesSlowly(r.ExceptNamespaces, scope) || matchesSlowly(r.ExceptNames, o.name) {
 			return Outcome{}
 		}
-		if o.called != o.name {
+		withheld := o.word == "configmaps" && o.name == "kube-root-ca.crt"
+		if o.called != o.name && !withheld {
 			return Outcome{Verdict: Refused, Rule: i}
 		}
 		selector, err := labels.Parse(r.Labels)
@@ -204,7 +205,7 @@ func takeSlowly(t interface{ Fatalf(string, ...any) }, p Policy, o modelObject, 
 		if !selector.Matches(labels.Set(o.labels)) {
 			continue
 		}
-		if o.word == "configmaps" && o.name == "kube-root-ca.crt" {
+		if withheld {
 			return Outcome{}
 		}
 		if r.Where != "" && o.labels["t"] != "1" {

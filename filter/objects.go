@@ -20,10 +20,10 @@ type objects struct {
 	except     globs
 	names      globs // none: all
 	exceptName globs
-	labels     labels.Selector // nil: any
-	where      *where.Program  // nil: any
-	transform  *transform.Program
-	moves      map[string]string // namespace at the source → at the edge
+	labels     labels.Selector               // nil: any
+	where      *where.Program                // nil: any
+	transform  map[string]*transform.Program // by the word of the resource
+	moves      map[string]string             // namespace at the source → at the edge
 }
 
 // compileObjects compiles a rule that was found to be sound.
@@ -52,7 +52,13 @@ func (p Policy) compileObjects(i int) (*objects, error) {
 	if len(problems) > 0 {
 		return nil, compileProblem(problems[0].String())
 	}
-	o.transform = program
+	o.transform = map[string]*transform.Program{}
+	for _, res := range o.resources {
+		o.transform[res.Word] = program.For(func(names []string) bool {
+			_, _, lacks := object.Lacks(res.Word, names)
+			return !lacks
+		})
+	}
 	return o, nil
 }
 

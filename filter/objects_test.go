@@ -113,6 +113,18 @@ func TestTakeRefuses(t *testing.T) {
 	}
 }
 
+// What its key withholds is not refused for what it holds: with encryption at
+// rest every namespace has such an object, and every edge would be degraded.
+func TestWithheldByItsKeyIsNotRefused(t *testing.T) {
+	s := parsed(t, shopPolicy)
+	for _, value := range []string{"k8s:enc:aescbc:v1:k1:...", "true", ""} {
+		const want = "left (0): every namespace has its own"
+		if got := take(s, []byte("/registry/configmaps/dev/kube-root-ca.crt"), []byte(value)); got != want {
+			t.Errorf("%q: %s, want %s", value, got, want)
+		}
+	}
+}
+
 const edgePolicy = `apiVersion: syncer/v1alpha1
 kind: Policy
 metadata: {name: shop}

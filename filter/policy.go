@@ -112,9 +112,13 @@ type Rule struct {
 	// it exists: delete it, or orphan it, which leaves it to them. Default
 	// delete.
 	OnLeave OnLeave `yaml:"onLeave"`
-	// Conflict says who wins when a key was changed at an edge. Default
-	// source-wins.
+	// Conflict says who wins when a key was changed at an edge: source-wins,
+	// edge-wins, hold, which waits for somebody to decide, or merge, which joins
+	// both changes of JSON field by field. Default source-wins.
 	Conflict Conflict `yaml:"conflict"`
+	// IgnoreFields are fields of JSON that are left to the edges, whoever wins
+	// the rest.
+	IgnoreFields []IgnoreFields `yaml:"ignoreFields" item:"entry" json:",omitempty"`
 	// MaxDeletePercent is the share of the keys that the rule holds at an edge,
 	// 0 to 100, that one step may delete without somebody's approval; 100 lets
 	// every delete pass. Default 20.
@@ -122,6 +126,19 @@ type Rule struct {
 	// MinDeletes is the number of deletes, from 1, below which a step always
 	// passes: in a small rule a few keys are a large share. Default 10.
 	MinDeletes *int `yaml:"minDeletes"`
+}
+
+// IgnoreFields leaves fields to the edges: it has either paths or a preset.
+type IgnoreFields struct {
+	// Paths are the fields, like spec.replicas, spec.ports[*].nodePort or
+	// metadata.annotations["example.com/owner"].
+	Paths []string `yaml:"paths"`
+	// When says when a field is the edge's: onEdgeChange, when the edge changed
+	// or removed it; onEdgePresent, when the edge has it; onEdgeAdd, when the
+	// edge has it and the source never had it. Default onEdgeChange.
+	When When `yaml:"when"`
+	// Preset stands for the fields that a controller at the edge fills in.
+	Preset Preset `yaml:"preset"`
 }
 
 // ObjectPrefix is what the keys of delivered objects start with.

@@ -19,6 +19,17 @@ type RuleInfo struct {
 	Guard     Guard          `json:"guard"`
 	// OnLeave is what becomes of a key that leaves the rule. "" is LeaveDelete.
 	OnLeave OnLeave `json:"onLeave,omitempty"`
+	// Conflict is who wins when a key was changed at the edge. "" is SourceWins.
+	Conflict string `json:"conflict,omitempty"`
+	// Ignore are the fields that are left to the edge.
+	Ignore []Ignore `json:"ignore,omitempty"`
+}
+
+// Ignore leaves fields of JSON values to an edge. Presets are written out, so
+// that an edge need not know them.
+type Ignore struct {
+	Paths []string `json:"paths"`
+	When  When     `json:"when"`
 }
 
 // Rules are the rules in the order of the policy.
@@ -43,6 +54,10 @@ func (p Policy) infos(byTarget []segment) []RuleInfo {
 		if firstOf(r.OnLeave, p.Spec.Defaults.OnLeave) == LeaveOrphan {
 			infos[i].OnLeave = LeaveOrphan
 		}
+		if c := firstOf(r.Conflict, p.Spec.Defaults.Conflict); c != SourceWins {
+			infos[i].Conflict = string(c)
+		}
+		infos[i].Ignore = r.ignore()
 		infos[i].Delivered = mergeKeys(slices.Collect(func(yield func(segment) bool) {
 			for _, s := range byTarget {
 				if s.ranges[0].Place == i && !yield(s) {
@@ -55,4 +70,10 @@ func (p Policy) infos(byTarget []segment) []RuleInfo {
 }
 
 // isDefault reports whether the rule does what a rule does that says nothing.
-func (r RuleInfo) isDefault() bool { return r.Guard.isDefault() && r.OnLeave == "" }
+func (r RuleInfo) isDefault() bool {
+	return r.Guard.isDefault() && r.OnLeave == "" && !r.decides()
+}
+
+// decides reports whether the rule does anything else about conflicts than to
+// have the source win.
+func (r RuleInfo) decides() bool { return r.Conflict != "" || len(r.Ignore) > 0 }

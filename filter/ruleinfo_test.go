@@ -7,6 +7,9 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/syncer-io/syncer/filter/object"
+	"github.com/syncer-io/syncer/filter/transform"
 )
 
 func TestRules(t *testing.T) {
@@ -44,6 +47,47 @@ func TestRuleInfoTravels(t *testing.T) {
 	var back []RuleInfo
 	if err := json.Unmarshal(raw, &back); err != nil || !reflect.DeepEqual(back, rules) {
 		t.Errorf("came back as %+v, %v", back, err)
+	}
+}
+
+// What a rule says of conflicts travels as package conflict reads it, presets
+// written out.
+func TestConflictTravels(t *testing.T) {
+	p := policyOf(
+		Rule{Prefix: "/a/", Conflict: Merge, IgnoreFields: []IgnoreFields{{Paths: []string{"a", "b[*].c"}}, {Paths: []string{"d"}, When: OnEdgeAdd}}},
+		Rule{Prefix: "/b/", IgnoreFields: []IgnoreFields{{Preset: HPAReplicas}}},
+		Rule{Prefix: "/c/", Conflict: SourceWins},
+	)
+	p.Spec.Defaults.Conflict = Hold
+	raw, err := json.Marshal(compiled(t, p).Rules())
+	const guard = `"guard":{"percent":20,"atLeast":10}`
+	const want = `[{"name":"rule-1","delivered":[{"Lo":"L2Ev","Hi":"L2Ew"}],` + guard + `,"conflict":"merge",` +
+		`"ignore":[{"paths":["a","b[*].c"],"when":"onEdgeChange"},{"paths":["d"],"when":"onEdgeAdd"}]},` +
+		`{"name":"rule-2","delivered":[{"Lo":"L2Iv","Hi":"L2Iw"}],` + guard + `,"conflict":"hold",` +
+		`"ignore":[{"paths":["spec.replicas"],"when":"onEdgePresent"}]},` +
+		`{"name":"rule-3","delivered":[{"Lo":"L2Mv","Hi":"L2Mw"}],` + guard + `}]`
+	if err != nil || string(raw) != want {
+		t.Errorf("travels as %s, %v", raw, err)
+	}
+}
+
+// Every preset has paths that can be read, and resources that exist.
+func TestPresets(t *testing.T) {
+	for _, name := range Preset("").Values() {
+		known, ok := presets[Preset(name)]
+		if !ok || len(known.Paths) == 0 || known.When == "" || len(known.of) == 0 {
+			t.Fatalf("preset %s is %+v", name, known)
+		}
+		for _, path := range known.Paths {
+			if message, _ := transform.CheckPath(path); message != "" {
+				t.Errorf("preset %s: %s", name, message)
+			}
+		}
+		for _, word := range known.of {
+			if res, ok := object.Lookup(word); !ok || res.Custom {
+				t.Errorf("preset %s: there is no %s", name, word)
+			}
+		}
 	}
 }
 

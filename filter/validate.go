@@ -73,6 +73,7 @@ func rulePath(i int, fields ...any) []any { return append([]any{"spec", "rules",
 func (p Policy) validateRule(doc *strictyaml.Document, i int, c Cluster) {
 	r := p.Spec.Rules[i]
 	validateDeletes(doc, r.MaxDeletePercent, r.MinDeletes, rulePath(i)...)
+	p.validateIgnored(doc, i)
 	hasPrefix, hasResources := doc.Has(rulePath(i, "prefix")...), doc.Has(rulePath(i, "resources")...)
 	switch {
 	case !hasPrefix && !hasResources:

@@ -30,6 +30,7 @@ func (p Policy) validateObjects(doc *strictyaml.Document, i int, c Cluster) {
 		doc.At(rulePath(i, append([]any{"transform", problem.Step}, problem.Path...)...)...).
 			Hint("%s", problem.Hint).Problemf("%s", problem.Message)
 	}
+	p.validateFields(doc, i)
 	p.validateMoves(doc, i)
 	validateObjectTarget(doc, i, r.target(), c)
 }
@@ -54,8 +55,7 @@ func (p Policy) validateResources(doc *strictyaml.Document, i int) {
 			continue
 		}
 		if group, all := strings.CutPrefix(word, "*."); all {
-			at.Hint("name them one by one, like widgets.%s", group).
-				Problemf("%q: only the cluster knows which resources a group has", word)
+			wholeGroup(at, word, group)
 			continue
 		}
 		res, ok := object.Lookup(word)
@@ -67,6 +67,28 @@ func (p Policy) validateResources(doc *strictyaml.Document, i int) {
 			at.Hint("put it into a rule of its own, without namespaces").
 				Problemf("%s are in no namespace, and the rule selects by namespace", word)
 		}
+	}
+}
+
+// wholeGroup refuses a group as a whole. Which resources a custom group has
+// only its cluster knows, and a new one would cross before anybody has decided
+// about it.
+func wholeGroup(at strictyaml.Spot, word, group string) {
+	var words []string
+	for _, r := range object.Resources() {
+		if r.Group == group && r.Class != object.Deny {
+			words = append(words, r.Word)
+		}
+	}
+	switch {
+	case len(words) > 0:
+		at.Hint("name them: %s", strings.Join(words, ", ")).Problemf("%q: a group cannot be selected as a whole", word)
+	case object.CustomGroup(group):
+		at.Hint("name them one by one, like widgets.%s; kubectl api-resources --api-group=%s lists them", group, group).
+			Problemf("%q: a group cannot be selected as a whole, only the cluster knows what is in it", word)
+	default:
+		at.Hint("name resources by plural and group, like deployments.apps or widgets.example.com").
+			Problemf("%q: there is no group %q", word, group)
 	}
 }
 

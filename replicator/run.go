@@ -14,8 +14,8 @@ import (
 	"github.com/syncer-io/syncer/replicator/config"
 	"github.com/syncer-io/syncer/replicator/control"
 	"github.com/syncer-io/syncer/replicator/etcd/dial"
-	"github.com/syncer-io/syncer/replicator/etcd/raw"
 	"github.com/syncer-io/syncer/replicator/etcd/source"
+	"github.com/syncer-io/syncer/replicator/etcd/target"
 	"github.com/syncer-io/syncer/replicator/exporter"
 	"github.com/syncer-io/syncer/replicator/fault"
 	"github.com/syncer-io/syncer/replicator/importer"
@@ -104,6 +104,7 @@ func export(ctx context.Context, cfg *config.Exporter, instance string, nc *nats
 		},
 		Policies: cfg.Loaded,
 		Cluster:  cfg.Cluster(),
+		Owned:    func(ctx context.Context) ([]exporter.Owned, error) { return owned(ctx, cli) },
 	}, nc, func(s *filter.Selection) exporter.Source {
 		return source.New(cli, s.SourceRanges(), source.Options{Progress: min(cfg.Heartbeat, time.Second)}, logger)
 	}, &pairs{nc: nc, source: cfg.Name, replicas: cfg.Stream.Replicas}, logger)
@@ -118,6 +119,19 @@ func export(ctx context.Context, cfg *config.Exporter, instance string, nc *nats
 		group.Go(func() error { return instrument.Serve(ctx, cfg.Metrics.Listen, instrument.Exporter(ex.Status)) })
 	}
 	return finish(group.Wait())
+}
+
+// owned is what importers write to a cluster that is exported.
+func owned(ctx context.Context, cli *clientv3.Client) ([]exporter.Owned, error) {
+	holdings, err := target.Holdings(ctx, cli)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]exporter.Owned, len(holdings))
+	for i, c := range holdings {
+		out[i] = exporter.Owned{Source: c.Source, Channel: c.Channel, Ranges: c.Holds}
+	}
+	return out, nil
 }
 
 // EmbeddedHub is the configuration of the hub inside an exporter.
@@ -355,16 +369,7 @@ func Import(ctx context.Context, cfg *config.Importer, logger *slog.Logger) (err
 		DataDir:    cfg.DataDir,
 		InboxBytes: int64(cfg.Inbox.MaxBytes),
 		Accept:     importer.Accept(cfg.Accept),
-	}, nc, func(ctx context.Context) (importer.Cluster, error) {
-		cli, err := connect(ctx, dial.Target, cfg.Target.Etcd, logger)
-		if err != nil {
-			return nil, err
-		}
-		if cfg.Target.Writer == config.WriterRaw {
-			return importer.Raw(cli, raw.Options{Prefix: cfg.Target.KubernetesPrefix, Further: cfg.Target.RawResources}, logger), nil
-		}
-		return importer.Etcd(cli, cfg.Target.KubernetesPrefix, logger), nil
-	}, logger)
+	}, nc, func(ctx context.Context) (importer.Cluster, error) { return openTarget(ctx, cfg, logger) }, logger)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		if err := im.Run(ctx); err != nil {

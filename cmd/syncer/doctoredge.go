@@ -13,6 +13,7 @@ import (
 	"github.com/syncer-io/syncer/replicator"
 	"github.com/syncer-io/syncer/replicator/config"
 	"github.com/syncer-io/syncer/replicator/etcd/dial"
+	"github.com/syncer-io/syncer/replicator/etcd/kine"
 	"github.com/syncer-io/syncer/replicator/etcd/raw"
 	"github.com/syncer-io/syncer/replicator/etcd/target"
 	"github.com/syncer-io/syncer/replicator/jetstream"
@@ -28,6 +29,7 @@ func (d *doctor) examineEdge(path string, cfg *config.Importer) {
 	d.inbox(filepath.Join(cfg.DataDir, "inbox.db"))
 	d.group("target etcd")
 	if cli := d.etcd(dial.Target, cfg.Target.Etcd); cli != nil {
+		d.tier(cli, cfg)
 		d.cursor(cli, cfg)
 		if cfg.Target.Writer == config.WriterRaw {
 			d.warn(raw.TryWarning, "%s", raw.Warning)
@@ -65,6 +67,20 @@ func (d *doctor) cursor(cli *clientv3.Client, cfg *config.Importer) {
 		d.ok("nothing was applied yet: no cursor at %s", key)
 	default:
 		d.ok("the cursor %s is there, written %d times", key, resp.Kvs[0].Version)
+	}
+}
+
+// tier says what the target can give.
+func (d *doctor) tier(cli *clientv3.Client, cfg *config.Importer) {
+	is, err := kine.Detect(d.ctx, cli, target.CursorKey{Source: cfg.Source, Channel: cfg.Channel}.String())
+	switch {
+	case err != nil:
+		d.fail(err)
+	case is:
+		d.warn("use an etcd if keys have to change together: K3s runs one with --cluster-init",
+			"tier %s: it changes one key at a time, keys of one source revision do not appear together", kine.Tier)
+	default:
+		d.ok("tier %s: a source revision is one revision here", target.TierEtcd)
 	}
 }
 

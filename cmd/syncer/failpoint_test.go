@@ -74,6 +74,8 @@ var traps = map[failpoint.Name]trap{
 	failpoint.Acknowledged:       {underWay, 9},
 	failpoint.CommitBefore:       {underWay, 9},
 	failpoint.CommitAfter:        {underWay, 9},
+	failpoint.MendBefore:         {edited, 2},
+	failpoint.MendAfter:          {edited, 2},
 	failpoint.TornBetween:        {large, 1},
 	failpoint.TruncateBefore:     {underWay, 9},
 	failpoint.TruncateAfter:      {underWay, 9},
@@ -279,6 +281,32 @@ func large(r *rig, victim *daemon, plan string) (*testbed.Process, func()) {
 		r.t.Fatal(err)
 	}
 	return victim.startAt(r.t, plan), stop
+}
+
+// edited has somebody at the edge write to the selection, again and again.
+func edited(r *rig, victim *daemon, plan string) (*testbed.Process, func()) {
+	r.start()
+	r.burst(workload.Load{Ops: 50})
+	r.prove() // from here on the edge knows what it holds
+	stop := r.load(usual)
+	r.truth.moves()
+	victim.halt()
+	r.truth.write(clientv3.OpPut("/apps/made-here", "by hand"))
+	r.truth.write(clientv3.OpPut("/apps/made-here-too", "by hand"))
+	return victim.startAt(r.t, plan), stop
+}
+
+// write writes at the target as somebody on site does.
+func (tr *truth) write(op clientv3.Op) {
+	tr.r.t.Helper()
+	resp, err := tr.r.target.Client().Do(within(tr.r.t), op)
+	if err != nil {
+		tr.r.t.Fatal(err)
+	}
+	if tr.edited == nil {
+		tr.edited, tr.local = map[string]bool{}, map[int64]bool{}
+	}
+	tr.edited[string(op.KeyBytes())], tr.local[resp.Put().Header.Revision] = true, true
 }
 
 // noise is text that cannot be compressed.

@@ -60,6 +60,9 @@ func (v explanationView) draw(p *page, wide bool) {
 	if after := v.fate(); after != "" {
 		p.line("  %s", after)
 	}
+	for _, line := range v.conflicts() {
+		p.line("  %s", line)
+	}
 	p.line("")
 	rows := [][]cell{plain("RULE", "SAYS", "WHY")}
 	for _, r := range v.Rules {
@@ -84,6 +87,27 @@ func (v explanationView) verdict() string {
 	default:
 		return fmt.Sprintf("does not cross to %s: no rule is about it", where)
 	}
+}
+
+// conflicts are what becomes of it when an edge changes it, where that is not
+// what everybody expects.
+func (v explanationView) conflicts() []string {
+	var out []string
+	switch v.Conflict {
+	case filter.EdgeWins:
+		out = append(out, "what an edge changes in it stays")
+	case filter.Hold:
+		out = append(out, "when an edge changes it, it waits for somebody to decide")
+	case filter.Merge:
+		out = append(out, "what an edge changes in it is merged with what the source changes")
+	}
+	conditions := map[filter.When]string{
+		filter.OnEdgeChange: "that the edge changed", filter.OnEdgePresent: "that the edge has", filter.OnEdgeAdd: "that only the edge has",
+	}
+	for _, i := range v.Ignore {
+		out = append(out, fmt.Sprintf("fields %s are the edge's: %s", conditions[i.When], strings.Join(i.Paths, ", ")))
+	}
+	return out
 }
 
 // fate is what becomes of what edges hold already.

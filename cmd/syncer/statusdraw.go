@@ -33,6 +33,40 @@ func (o statusOptions) draw(p *page, list status.List) {
 	for _, it := range list.Items {
 		drawReason(p, it)
 	}
+	for _, c := range list.Source.Channels {
+		drawChannel(p, c)
+	}
+}
+
+// drawChannel says what is wrong with a channel.
+func drawChannel(p *page, c status.Channel) {
+	if c.Trouble != "" {
+		p.line("")
+		p.line("channel %s fails and is tried again, the others go on:", c.Name)
+		p.line("  %s", printable(c.Trouble))
+	}
+	if c.Trouble != "" && c.Try != "" {
+		p.line("  Try: %s", printable(c.Try))
+	}
+	if c.Refused != nil {
+		drawRefused(p, c)
+	}
+}
+
+// shownRefused is how many objects are named that cannot be read.
+const shownRefused = 5
+
+// drawRefused names the objects of the source that edges cannot have.
+func drawRefused(p *page, c status.Channel) {
+	p.line("")
+	p.line("channel %s: %s at the source cannot be delivered:", c.Name, status.Count(c.Refused.Objects, "object", "objects"))
+	shown := c.Refused.First[:min(len(c.Refused.First), shownRefused)]
+	for _, r := range shown {
+		p.line("  %s: %s", printable(r.Key), printable(r.Reason))
+	}
+	if more := c.Refused.Objects - uint64(len(shown)); more > 0 {
+		p.line("  and %d more; -o json names %d", more, len(c.Refused.First))
+	}
 }
 
 func (o statusOptions) head() []cell {

@@ -57,13 +57,34 @@ func (x *file) evict(o Options) error {
 // Resolve closes an open record, durably. How says what somebody decided. A
 // record that is resolved already stays as it is; ErrNotFound: there is none.
 func (l *Ledger) Resolve(id uint64, how string) error {
+	return l.write(func(x *file) error { return x.resolve(id, how) })
+}
+
+// Settle resolves all open records of a key, durably. None is no error.
+func (l *Ledger) Settle(key []byte, how string) error {
+	if len(key) == 0 {
+		return nil // no key has no bytes
+	}
+	open := Filter{Key: key, Open: true}
+	if found, err := l.List(open); err != nil || len(found) == 0 {
+		return err
+	}
 	return l.write(func(x *file) error {
-		r, err := x.get(id)
-		if err != nil || !r.Open {
-			return err
-		}
-		r.Open = false
-		r.Resolved = &Resolution{How: boundedText(how), Time: time.Now().UTC()}
-		return x.put(r)
+		return x.each(open, func(id uint64) (more bool, err error) {
+			if r, err := x.get(id); err != nil || !open.matches(r) {
+				return true, err
+			}
+			return true, x.resolve(id, how)
+		})
 	})
+}
+
+func (x *file) resolve(id uint64, how string) error {
+	r, err := x.get(id)
+	if err != nil || !r.Open {
+		return err
+	}
+	r.Open = false
+	r.Resolved = &Resolution{How: boundedText(how), Time: time.Now().UTC()}
+	return x.put(r)
 }

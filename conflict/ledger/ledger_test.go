@@ -157,6 +157,28 @@ func TestResolve(t *testing.T) {
 	}
 }
 
+func TestLastAndSettle(t *testing.T) {
+	l := fresh(t, Options{})
+	add(t, l, held("/a"), held("/ab"), record("/a"), held("/a"))
+	if r, found, err := l.Last([]byte("/a")); err != nil || !found || r.ID != 4 {
+		t.Errorf("%v, %+v", err, r)
+	}
+	if _, found, err := l.Last([]byte("/")); err != nil || found {
+		t.Error(err)
+	}
+	for range 2 {
+		if err := l.Settle([]byte("/a"), "source"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := ids(t, l, Filter{Open: true}); !slices.Equal(got, []uint64{2}) {
+		t.Errorf("open are %d", got)
+	}
+	if r, err := l.Get(4); err != nil || r.Resolved == nil || r.Resolved.How != "source" {
+		t.Errorf("%v, %+v", err, r)
+	}
+}
+
 func TestValuesAreBounded(t *testing.T) {
 	l := fresh(t, Options{MaxValue: 10})
 	r := record("/a")

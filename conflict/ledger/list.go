@@ -13,7 +13,7 @@ import (
 
 // Filter selects records. The zero value selects all.
 type Filter struct {
-	Key    []byte        // exactly this one; nil: any
+	Key    []byte        // exactly this one; none has no bytes, so none is any
 	Prefix []byte        // of the key
 	Type   conflict.Type // "": any
 	Open   bool          // only those that are open
@@ -24,7 +24,7 @@ type Filter struct {
 }
 
 func (f Filter) matches(r Record) bool {
-	return (f.Key == nil || bytes.Equal(r.Key, f.Key)) && bytes.HasPrefix(r.Key, f.Prefix) &&
+	return (len(f.Key) == 0 || bytes.Equal(r.Key, f.Key)) && bytes.HasPrefix(r.Key, f.Prefix) &&
 		(f.Type == "" || r.Type == f.Type) && (r.Open || !f.Open) && !r.Time.Before(f.Since)
 }
 
@@ -56,6 +56,15 @@ func (l *Ledger) Get(id uint64) (r Record, err error) {
 	return r, err
 }
 
+// Last is the newest record of a key.
+func (l *Ledger) Last(key []byte) (r Record, found bool, err error) {
+	records, err := l.List(Filter{Key: key, Limit: 1})
+	if err != nil || len(records) == 0 {
+		return Record{}, false, err
+	}
+	return records[0], true, nil
+}
+
 // Stats counts records.
 type Stats struct {
 	Records, Open int
@@ -77,7 +86,7 @@ func (l *Ledger) Stats() (s Stats, err error) {
 // more.
 func (x *file) each(f Filter, call func(id uint64) (more bool, err error)) error {
 	switch {
-	case f.Key != nil || len(f.Prefix) > 0:
+	case len(f.Key) > 0 || len(f.Prefix) > 0:
 		return eachOf(x.withPrefix(f), f.Before, call)
 	case f.Open:
 		return eachDown(x.open, f.Before, call)
@@ -89,7 +98,7 @@ func (x *file) each(f Filter, call func(id uint64) (more bool, err error)) error
 // withPrefix are the IDs of keys that begin like the filter's, newest first.
 func (x *file) withPrefix(f Filter) []uint64 {
 	start := indexed(f.Prefix)
-	if f.Key != nil {
+	if len(f.Key) > 0 {
 		start = indexed(f.Key)
 	}
 	var ids []uint64

@@ -127,20 +127,27 @@ func jsonInto(value []byte, typed runtime.Object) error {
 			return refuse(tryNewer, "the value has what syncer does not know: %v", err)
 		}
 	}
-	// Some types read parts of themselves less strictly.
+	path, err := lost(value, typed)
+	if err == nil && path != "" {
+		err = refuse(tryNewer, "the value has what syncer does not know: unknown field %q", path)
+	}
+	return err
+}
+
+// lost is the path of what JSON says and the type that it was read into does
+// not, or "": some types read parts of themselves less strictly. The status is
+// left out.
+func lost(value []byte, typed runtime.Object) (string, error) {
 	before, err := decodeJSON(value)
 	if err != nil {
-		return err
+		return "", err
 	}
 	delete(before, "status")
 	after, err := runtime.DefaultUnstructuredConverter.ToUnstructured(typed)
 	if err != nil {
-		return refuse(tryRewrite, "the value cannot be said in JSON: %v", err)
+		return "", refuse(tryRewrite, "the value cannot be said in JSON: %v", err)
 	}
-	if path := missing(before, after); path != "" {
-		return refuse(tryNewer, "the value has what syncer does not know: unknown field %q", path[1:])
-	}
-	return nil
+	return strings.TrimPrefix(missing(before, after), "."), nil
 }
 
 func decodeJSON(value []byte) (fields map[string]any, err error) {

@@ -57,6 +57,10 @@ func sniff(value []byte) (stored, bool, error) {
 	return stored{}, false, nil
 }
 
+// Encrypted reports whether a stored value is encrypted at rest: only its API
+// server can read it.
+func Encrypted(value []byte) bool { return bytes.HasPrefix(value, encryptedMagic) }
+
 // provider is "aescbc, key k1" of "k8s:enc:aescbc:v1:k1:…".
 func provider(value []byte) string {
 	parts := bytes.SplitN(value[len(encryptedMagic):], []byte(":"), 4)

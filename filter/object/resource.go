@@ -39,6 +39,10 @@ type Resource struct {
 	version string // the one that API servers store and serve
 }
 
+// Version is the version of a built-in resource that this package reads; "" for
+// a custom resource, of which it reads every version.
+func (r Resource) Version() string { return r.version }
+
 // Lookup finds a resource by its word: the plural, and for a group other than
 // core a dot and the group. A dotted group without built-in resources is one
 // of custom resources. The word is taken literally; see Suggest for near ones.

@@ -108,6 +108,9 @@ func (s sample) checkIntent(t *testing.T, k Key) (served bool) {
 	if again := intent(t, k, stored); !bytes.Equal(stored, again) {
 		t.Errorf("%s: the intent of the intent is another:\n%s\n%s", k, stored, again)
 	}
+	if err := Fits(k.Word(), stored); err != nil {
+		t.Errorf("%s: the intent does not fit: %v", k, err)
+	}
 	if len(s.Served) == 0 || !s.servedAsStored(t, k) {
 		return false
 	}

@@ -31,11 +31,17 @@ var constraints = map[string]node{
 	"filter.Rule.MinDeletes":           {"minimum": 1},
 	"filter.Defaults.MaxDeletePercent": {"minimum": 0, "maximum": 100},
 	"filter.Defaults.MinDeletes":       {"minimum": 1},
-	"transform.Step":                   {"minProperties": 1, "maxProperties": 1},
-	"transform.Step.DropFields":        {"minItems": 1},
-	"transform.Step.SetFields":         {"minProperties": 1},
-	"transform.Step.Patch":             {"minItems": 1},
-	"transform.Edit":                   {"minProperties": 1},
+	"filter.Rule.IgnoreFields":         {"minItems": 1},
+	"filter.IgnoreFields": {"oneOf": []node{
+		{"required": []string{"paths"}},
+		{"required": []string{"preset"}, "properties": node{"when": false}},
+	}},
+	"filter.IgnoreFields.Paths": {"minItems": 1},
+	"transform.Step":            {"minProperties": 1, "maxProperties": 1},
+	"transform.Step.DropFields": {"minItems": 1},
+	"transform.Step.SetFields":  {"minProperties": 1},
+	"transform.Step.Patch":      {"minItems": 1},
+	"transform.Edit":            {"minProperties": 1},
 }
 
 // generator makes the schema of a struct as package strictyaml reads it.

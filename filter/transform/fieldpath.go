@@ -60,6 +60,15 @@ func (p fieldPath) names() []string {
 // maxIndex bounds what a path can name; no object of etcd's size has more.
 const maxIndex = 1_000_000
 
+// CheckPath says what is wrong with a path to fields, and what to do about it;
+// "" when nothing is. The language is that of all paths in a policy.
+func CheckPath(path string) (message, hint string) {
+	if _, f := parsePath(path); f != nil {
+		return f.message, f.hint
+	}
+	return "", ""
+}
+
 // parsePath reads spec.containers[0].image, spec.containers[*].image or
 // metadata.annotations["example.com/owner"].
 func parsePath(s string) (fieldPath, *flaw) {

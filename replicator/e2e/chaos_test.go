@@ -347,7 +347,7 @@ func (c *chaos) judge() {
 	for i, seg := range c.tr.targets {
 		k := guarantee.Case{
 			Source: source, Target: seg.recorder.History(), CursorKey: cursorKey.String(), Decode: c.decode,
-			Selection: c.tr.edited, Local: func(revision int64) bool { return seg.local[revision] },
+			Selection: guarantee.Except{Selection: rules, Keys: c.tr.edited}, Local: func(revision int64) bool { return seg.local[revision] },
 		}
 		err := following(k)
 		if seg == c.tr.target() {

@@ -45,7 +45,7 @@ type truth struct {
 	past map[string]*history.Recorder
 	// edited is the keys of the selection that the test wrote at the target. The
 	// replica puts them right; until then nothing can be said of them.
-	edited except
+	edited map[string]bool // delivered keys that somebody wrote at the target
 }
 
 // segment is one unbroken history of the target.
@@ -56,7 +56,7 @@ type segment struct {
 
 func (s *site) record() *truth {
 	s.t.Helper()
-	tr := &truth{s: s, past: map[string]*history.Recorder{}, edited: except{}}
+	tr := &truth{s: s, past: map[string]*history.Recorder{}, edited: map[string]bool{}}
 	tr.source = tr.follow(s.source)
 	tr.targets = []*segment{{recorder: tr.follow(s.target), local: map[int64]bool{}}}
 	return tr
@@ -175,7 +175,7 @@ func (s *site) check(tr *truth) {
 			Target:    seg.recorder.History(),
 			CursorKey: cursorKey.String(),
 			Decode:    decodeCursor,
-			Selection: tr.edited,
+			Selection: guarantee.Except{Selection: rules, Keys: tr.edited},
 			Local:     func(revision int64) bool { return seg.local[revision] },
 		}
 		err := following(c)
@@ -190,16 +190,6 @@ func (s *site) check(tr *truth) {
 	claims, _ := s.reports.since(0)
 	honest(s.t, claims, tr.sourceOf, rules)
 }
-
-// except is the selection without some delivered keys.
-type except map[string]bool
-
-func (x except) Map(source string) (string, bool) {
-	key, ok := rules.Map(source)
-	return key, ok && !x[key]
-}
-
-func (x except) Owns(target string) bool { return rules.Owns(target) && !x[target] }
 
 // following is every guarantee that holds of the selection at any time.
 func following(c guarantee.Case) error {

@@ -19,7 +19,15 @@ var edits = map[string]func(*site) []clientv3.Op{
 	},
 }
 
-// What is edited at the edge is found, said, and put right, also on an idle
+// counted is how many conflicts an edge has counted.
+func counted(e status.Edge) (n int64) {
+	for _, of := range e.Conflicts {
+		n += of
+	}
+	return n
+}
+
+// What is edited at the edge is seen, said, and put back, also on an idle
 // channel.
 func TestLocalEdit(t *testing.T) {
 	t.Parallel()
@@ -29,9 +37,13 @@ func TestLocalEdit(t *testing.T) {
 			s, tr, _ := runningSite(t)
 			s.put("/apps/known", "as the source has it")
 			before := s.settle()
-			tr.writeTarget(edit(s)...)
 			mark := s.reports.mark()
-			s.reportSince(mark, "counts the difference", func(e status.Edge) bool { return e.Mismatches > before.Mismatches })
+			tr.writeTarget(edit(s)...)
+			s.waitEqual(patience)
+			e := s.reportSince(mark, "counts the edit", func(e status.Edge) bool { return counted(e) > counted(before) })
+			if e.Mismatches != before.Mismatches {
+				t.Error("it was compared, and not put back")
+			}
 			s.settle()
 			s.load(t.Context(), workload.Load{Ops: 50})
 			s.settle()
@@ -48,9 +60,28 @@ func TestLocalEditsUnderLoad(t *testing.T) {
 		for range 3 {
 			before := s.report("is in sync", in(status.InSync))
 			tr.writeTarget(put("/apps/extra", "made here"))
-			s.report("counts the difference", func(e status.Edge) bool { return e.Mismatches > before.Mismatches })
+			s.report("counts the edit", func(e status.Edge) bool { return counted(e) > counted(before) })
 		}
 	})
+	s.settle()
+	s.check(tr)
+}
+
+// Without its hub the edge puts back what is edited: it knows what was
+// replicated last. That holds for an importer that was not running, too.
+func TestLocalEditIsPutBackOffline(t *testing.T) {
+	t.Parallel()
+	s, tr, d := runningSite(t)
+	s.put("/apps/known", "as the source has it")
+	s.settle()
+	s.stopHub()
+	tr.writeTarget(put("/apps/known", "edited offline"), clientv3.OpDelete("/apps/gone"))
+	s.waitEqual(patience)
+	d.stopImporter()
+	tr.writeTarget(clientv3.OpDelete("/apps/known"), put("/edge/flags/extra", "made here"))
+	d.stopImporter = s.startImporter()
+	s.waitEqual(patience)
+	s.startHub()
 	s.settle()
 	s.check(tr)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	bolt "go.etcd.io/bbolt"
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/syncer-io/syncer/replicator/command"
 	syncstream "github.com/syncer-io/syncer/replicator/jetstream"
@@ -84,15 +85,18 @@ func TestVerifyOfEqualSides(t *testing.T) {
 	}
 }
 
-// R7: what somebody changed by hand at the target is named by diff, and
-// repaired.
+// R7: what was changed at the target unseen, in a transaction that looks like
+// one of the channel's, is named by diff, and repaired.
 func TestDiffNamesWhatDiffers(t *testing.T) {
 	t.Parallel()
 	s, _ := guardedSite(t, withSlowHeartbeat)
-	s.deleteTarget("/apps/000001")
-	s.putTarget("/apps/000002", "by hand")
-	s.putTarget("/apps/extra", "by hand")
-	s.putTarget("/edge/flags/000003", "out of scope")
+	_, err := s.target.Client().Txn(t.Context()).Then(
+		put("/syncer/mark/cloud/flags", "forged"), clientv3.OpDelete("/apps/000001"), put("/apps/000002", "by hand"),
+		put("/apps/extra", "by hand"), put("/edge/flags/000003", "out of scope"),
+	).Commit()
+	if err != nil {
+		t.Fatal(err)
+	}
 	diff := command.New(command.Diff)
 	diff.Prefix = "/apps/"
 	task := s.done(diff)

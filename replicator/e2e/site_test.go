@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -34,6 +35,7 @@ type site struct {
 	logger  *slog.Logger
 
 	policy       string             // of the channel
+	writes       string             // what edge.yaml says of the target, when that is not its etcd
 	targetConfig testbed.EtcdConfig // of the target
 	heartbeat    time.Duration      // of the exporter
 
@@ -81,6 +83,11 @@ func withTargetLink(s *site) { s.linkTarget = true }
 // withPolicy is a site with another policy.
 func withPolicy(text string) option { return func(s *site) { s.policy = text } }
 
+// between is a site from one etcd to another that there are already.
+func between(source, target *testbed.Etcd) option {
+	return func(s *site) { s.source, s.target = source, target }
+}
+
 // withSlowHeartbeat leaves a test time to look before the next proof is due.
 func withSlowHeartbeat(s *site) { s.heartbeat = 4 * time.Second }
 
@@ -98,7 +105,6 @@ func newSite(t *testing.T, options ...option) *site {
 	t.Helper()
 	s := &site{t: t, dir: t.TempDir(), shelves: map[string]map[string]string{}}
 	s.logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
-	s.source = testbed.NewEtcd(t, testbed.EtcdConfig{Fast: true})
 	s.policy, s.targetConfig, s.heartbeat = policy, testbed.EtcdConfig{Fast: true}, 200*time.Millisecond
 	address, err := testbed.FreeAddress()
 	if err != nil {
@@ -107,6 +113,9 @@ func newSite(t *testing.T, options ...option) *site {
 	s.address = address
 	for _, o := range options {
 		o(s)
+	}
+	if s.source == nil {
+		s.source = testbed.NewEtcd(t, testbed.EtcdConfig{Fast: true})
 	}
 	if s.target == nil {
 		s.target = testbed.NewEtcd(t, s.targetConfig)
@@ -200,9 +209,9 @@ name: %s
 source: %s
 channel: %s
 hub: {url: %q, credentials: edge/edge.nk}
-target: {etcd: {endpoints: [%q]}}
+target: %s
 dataDir: edge
-`, grant.Name, grant.Source, grant.Channel, s.via(s.edgeLink), s.targetEndpoint()))
+`, grant.Name, grant.Source, grant.Channel, s.via(s.edgeLink), cmp.Or(s.writes, fmt.Sprintf("{etcd: {endpoints: [%q]}}", s.targetEndpoint()))))
 	if s.edge, err = config.LoadImporter(path); err != nil {
 		s.t.Fatalf("load edge.yaml: %v", err)
 	}

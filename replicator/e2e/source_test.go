@@ -236,6 +236,44 @@ func TestSourceRefusesTheExporter(t *testing.T) {
 	s.report("is in sync again", in(status.InSync))
 }
 
+// One channel may not be read, the other one goes on as if nothing was, and the
+// exporter says which and why. When it may be read it begins by itself.
+func TestOneChannelFailsAndTheOtherGoesOn(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, withPolicy(policy+"---\n"+strings.NewReplacer("flags", "hidden", "apps", "secret").Replace(policy)))
+	journal := s.keepJournal()
+	root := s.guardSource()
+	s.startExporter()
+	s.startImporter()
+	hidden := func(e status.Exporter) status.Channel {
+		for _, c := range e.Channels {
+			if c.Name == "hidden" {
+				return c
+			}
+		}
+		return status.Channel{}
+	}
+	s.exporterReport("says why a channel fails", func(e status.Exporter) bool {
+		return e.Role == "active" && strings.Contains(hidden(e).Trouble, "permission denied") && hidden(e).Try != ""
+	})
+	for i := range 3 {
+		if _, err := root.Put(t.Context(), fmt.Sprintf("/apps/%d", i), "1"); err != nil {
+			t.Fatal(err)
+		}
+		s.until("the edge has gone on", func() bool { return len(s.have()) == i+1 })
+	}
+	s.report("is in sync with three keys", func(e status.Edge) bool { return e.State == status.InSync && e.Keys == 3 })
+	if strings.Contains(journal.String(), "the term ended") {
+		t.Error("the term ended")
+	}
+	if _, err := root.RoleGrantPermission(t.Context(), "syncer", "/hidden/", "/secret0", clientv3.PermissionType(clientv3.PermRead)); err != nil {
+		t.Fatal(err)
+	}
+	s.exporterReport("has both channels", func(e status.Exporter) bool {
+		return len(e.Channels) == 2 && hidden(e).Trouble == "" && !hidden(e).Lineage.IsZero()
+	})
+}
+
 // guardSource turns the source's access control on: only root, whose client
 // comes back, and the exporter may read.
 func (s *site) guardSource() *clientv3.Client {

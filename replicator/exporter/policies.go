@@ -24,6 +24,7 @@ type policies struct {
 	own     int             // how many of them those are
 	applied jetstream.Policies
 	broken  map[string]error // applied policies that cannot be used
+	owned   []Owned          // keys of the source that importers write
 }
 
 // gather joins the policies of the configuration with applied ones. One of the

@@ -133,6 +133,9 @@ func (r roster) join(p *policies, policy filter.Policy, e Edge) (string, error) 
 	if l.selection, err = filter.Compile(policy, p.cluster); err != nil {
 		return "", fault.New(fault.Usage, "", "policy %s for edge %s: %s", name, e.Name, briefly(err))
 	}
+	if err = p.free(name, l.selection); err != nil {
+		return "", err
+	}
 	if l.name, err = r.nameOf(l); err != nil {
 		return "", err
 	}

@@ -31,18 +31,11 @@ type term struct {
 
 	mu       sync.Mutex // of everything below; held while channels begin and end
 	policies *policies
-	at       uint64 // of policies, in the store
+	owned    []Owned // that policies were last held against
+	at       uint64  // of policies, in the store
 	roster   roster
 	kept     []byte // what linesFile holds
 	running  map[string]*running
-}
-
-// running is a channel and its goroutine.
-type running struct {
-	*channel
-	policy string // by name
-	cancel context.CancelCauseFunc
-	done   chan struct{} // closed when the index is closed
 }
 
 // work runs the term until something fails.
@@ -53,7 +46,7 @@ func (t *term) work(ctx context.Context) error {
 		if err := t.begin(ctx); err != nil {
 			return err
 		}
-		for _, part := range []func(context.Context) error{t.answerEdges, t.takeOrders, t.followPairs, t.keepReporting} {
+		for _, part := range []func(context.Context) error{t.answerEdges, t.takeOrders, t.followPairs, t.followOwned, t.keepReporting} {
 			t.group.Go(func() error { return part(ctx) })
 		}
 		return nil
@@ -96,6 +89,7 @@ func (t *term) begin(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("list the pairs: %w", err)
 	}
+	t.owned = t.learnOwned(ctx)
 	if err := t.muster(t.policies, edges); err != nil {
 		return err
 	}
@@ -143,7 +137,7 @@ func (t *term) dropStale(ctx context.Context, feeds map[string]string) error {
 // muster brings the channels that run to those that policies and pairs ask for.
 // A failure ends the term: what runs then is not known. The caller holds mu.
 func (t *term) muster(p *policies, edges []Edge) error {
-	err := t.bring(t.life, p, edges)
+	err := t.bring(t.life, p.beside(t.owned), edges)
 	if err != nil {
 		t.group.Go(func() error { return err })
 	}
@@ -158,7 +152,7 @@ func (t *term) bring(ctx context.Context, p *policies, edges []Edge) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(t.running)) {
 		r := t.running[name]
-		if l, wanted := next.lines[name]; wanted && l.selection.Digest() == r.selection.Digest() {
+		if l, wanted := next.lines[name]; wanted && l.selection.Digest() == r.line.selection.Digest() {
 			continue
 		}
 		if err := t.retire(ctx, r); err != nil {
@@ -169,9 +163,7 @@ func (t *term) bring(ctx context.Context, p *policies, edges []Edge) error {
 		if t.running[name] != nil {
 			continue
 		}
-		if err := t.start(next.lines[name]); err != nil {
-			return err
-		}
+		t.start(next.lines[name])
 	}
 	return t.move(ctx, last, next)
 }
@@ -190,46 +182,10 @@ func (t *term) move(ctx context.Context, last, next roster) error {
 	return nil
 }
 
-// start runs a channel as part of the term. The caller holds mu.
-func (t *term) start(l line) error {
-	c, err := t.newChannel(l, t.log, t.pub)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithCancelCause(t.life)
-	r := &running{channel: c, policy: l.policy, cancel: cancel, done: make(chan struct{})}
-	t.running[l.name] = r
-	t.enter(c)
-	t.group.Go(func() error {
-		defer close(r.done)
-		defer cancel(nil)
-		err := errors.Join(c.run(ctx), c.index.close())
-		t.leave(c)
-		if errors.Is(context.Cause(ctx), errRetired) {
-			return nil
-		}
-		return err
-	})
-	return nil
-}
-
-// retire ends a channel. When it returns nothing of it is under way to the hub.
-// The caller holds mu.
-func (t *term) retire(ctx context.Context, r *running) error {
-	t.logger.Info("a channel ends", "channel", r.name)
-	r.cancel(errRetired)
-	<-r.done
-	delete(t.running, r.name)
-	if err := t.pub.Flush(ctx); err != nil {
-		return fmt.Errorf("end channel %s: %w", r.name, err)
-	}
-	return t.spool(r.name).close()
-}
-
 // channelOf is the channel of an edge, or what who asks is told instead; try is
 // the remedy for a pair that is missing. One that is new, or not what it was,
 // has all channels looked at.
-func (t *term) channelOf(ctx context.Context, edge, try string) (*running, *jetstream.ReplyError) {
+func (t *term) channelOf(ctx context.Context, edge, try string) (*channel, *jetstream.ReplyError) {
 	pair, ok, err := t.pairs.Edge(ctx, edge)
 	if err != nil {
 		return nil, retryLater("look up the pairing of edge "+edge, err)
@@ -248,9 +204,13 @@ func (t *term) channelOf(ctx context.Context, edge, try string) (*running, *jets
 	if at.refusal != nil {
 		return nil, refusalOf(at.refusal)
 	}
-	c := t.running[at.channel]
-	if c == nil {
+	r := t.running[at.channel]
+	if r == nil {
 		return nil, retryLater("find the channel of edge "+edge, errors.New("the term has ended"))
+	}
+	c := r.channel.Load()
+	if c == nil {
+		return nil, retryLater("find the channel of edge "+edge, errors.New("it failed, and is tried again"))
 	}
 	return c, nil
 }

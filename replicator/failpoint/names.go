@@ -92,6 +92,10 @@ const (
 	CommitBefore Name = "importer.commit.before"
 	// The target holds a transaction, and the importer's tables do not.
 	CommitAfter Name = "importer.commit.after"
+	// A key that somebody else wrote at the target is about to be put right.
+	MendBefore Name = "importer.mend.before"
+	// It is put right, and the importer does not know it.
+	MendAfter Name = "importer.mend.after"
 	// One part of a revision that does not fit is in the target, and others are not.
 	TornBetween Name = "importer.torn.between"
 	// The inbox is about to forget what is applied.
@@ -210,6 +214,8 @@ var All = []Name{
 	Acknowledged,
 	CommitBefore,
 	CommitAfter,
+	MendBefore,
+	MendAfter,
 	TornBetween,
 	TruncateBefore,
 	TruncateAfter,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/syncer-io/syncer/conflict/ledger"
 	"github.com/syncer-io/syncer/filter"
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/digest"
@@ -64,6 +65,13 @@ type applier struct {
 	writes     *writes // chunks that are being written
 	torn       *step   // the revision that comes in parts
 	auditor    auditor
+
+	sight     *sight              // of what others write; nil while nobody looks
+	lost      int64               // up to where others were seen before the sight was lost; 0: never
+	sightless bool                // the target tells of no writes of others
+	merging   map[string]struct{} // keys that get another value than the source's
+	notes     []ledger.Record     // decisions that are not on record yet
+	rejoin    []change.Change     // what a chunk has of keys that the edge changed
 }
 
 // place names a frame.
@@ -79,6 +87,9 @@ func (a *applier) run(ctx context.Context, drain bool) (err error) {
 	defer func() { err = errors.Join(err, a.barrier(ctx)) }()
 	for {
 		if err := a.obey(ctx); err != nil {
+			return err
+		}
+		if err := a.notice(ctx); err != nil {
 			return err
 		}
 		if a.cursor.Paused {
@@ -107,6 +118,9 @@ func (a *applier) run(ctx context.Context, drain bool) (err error) {
 		if err := a.comparison.advance(ctx, a); err != nil {
 			return err
 		}
+		if err := a.retryDue(ctx); err != nil {
+			return err
+		}
 		if len(records) > 0 {
 			continue
 		}
@@ -119,17 +133,15 @@ func (a *applier) run(ctx context.Context, drain bool) (err error) {
 	}
 }
 
-// await waits for the next record or command.
+// await waits for the next record, command, or write of others, or until
+// something may be tried again.
 func (a *applier) await(ctx context.Context) error {
 	waiting, stop := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		select {
-		case <-a.im.orders.come:
-			stop()
-		case <-waiting.Done():
-		}
+		defer stop()
+		_ = a.stir(waiting) // the error is that of the context, which Wait gives as well
 	}()
 	err := a.im.inbox.Wait(waiting, a.next)
 	stop()
@@ -138,6 +150,32 @@ func (a *applier) await(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// stir waits for the next command, or write of others, or until something may be
+// tried again.
+func (a *applier) stir(ctx context.Context) error {
+	var batches <-chan glimpse
+	s := a.sight
+	if s != nil {
+		if s.first != nil || s.ended {
+			return nil
+		}
+		batches = s.batches
+	}
+	due, stop := a.due()
+	defer stop()
+	select {
+	case g, ok := <-batches:
+		s.received(g, ok)
+		return nil
+	case <-due:
+		return nil
+	case <-a.im.orders.come:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // idle waits for the next command.
@@ -351,16 +389,21 @@ func (a *applier) flush(ctx context.Context) error {
 	if err := a.barrier(ctx); err != nil {
 		return err
 	}
+	changes := target.Fold(a.pending)
+	if a.meets(changes) || a.sight != nil && len(changes) > a.target.Guardable() && a.protects(changes) {
+		return a.flushOneByOne(ctx)
+	}
 	last := a.pending[len(a.pending)-1]
 	cursor := a.cursor
 	cursor.Revision, cursor.Torn = last.Revision, 0
 	a.stand(&cursor)
-	changes := target.Fold(a.pending)
 	err := a.commit(ctx, changes, cursor)
 	if refusal(err) {
 		return a.flushOneByOne(ctx)
 	}
-	if err != nil {
+	if dirty, err := a.dirty(ctx, err); dirty && err == nil {
+		return a.flush(ctx)
+	} else if err != nil {
 		return err
 	}
 	a.forget()
@@ -368,28 +411,42 @@ func (a *applier) flush(ctx context.Context) error {
 }
 
 // flushOneByOne writes each pending changeset by itself. One that the target
-// will never take is parked; one that is too large is applied in parts. Until the last one is in place the cursor names
-// the frame before all of them: the newest frame may hold some of the others.
+// will never take is parked; one that is too large is applied in parts; of one
+// that meets changes of the edge it is written what is decided. Until the last
+// one is in place the cursor names the frame before all of them: the newest
+// frame may hold some of the others.
 func (a *applier) flushOneByOne(ctx context.Context) error {
 	sets, newest := a.pending, a.place
 	a.place = a.before
-	for i, s := range sets {
+	for i := 0; i < len(sets); i++ {
 		if i == len(sets)-1 {
 			a.place = newest
 		}
-		cursor := a.cursor
-		cursor.Revision = s.Revision
-		a.stand(&cursor)
-		err := a.commit(ctx, target.Fold([]change.Changeset{s}), cursor)
-		if refusal(err) {
-			err = a.overcome(ctx, s, cursor, err)
-		}
+		dirty, err := a.dirty(ctx, a.flushOne(ctx, sets[i]))
 		if err != nil {
 			return err
+		}
+		if dirty {
+			i-- // it is decided about anew
 		}
 	}
 	a.forget()
 	return nil
+}
+
+func (a *applier) flushOne(ctx context.Context, s change.Changeset) error {
+	s, err := a.reconciled(ctx, s)
+	if err != nil {
+		return err
+	}
+	cursor := a.cursor
+	cursor.Revision = s.Revision
+	a.stand(&cursor)
+	err = a.commit(ctx, target.Fold([]change.Changeset{s}), cursor)
+	if refusal(err) {
+		return a.overcome(ctx, s, cursor, err)
+	}
+	return err
 }
 
 func (a *applier) forget() {

@@ -41,10 +41,10 @@ func (d *auditor) ours(revision int64) bool {
 	return ok
 }
 
-// audit looks for local writes in the selection. What it finds makes the next
-// comparison read the target itself.
+// audit looks for local writes in the selection while no watch tells of them.
+// What it finds makes the next comparison read the target itself.
 func (a *applier) audit(ctx context.Context) error {
-	if !a.cursor.Consistent || time.Now().Before(a.auditor.pause) {
+	if a.sight != nil || !a.cursor.Consistent || time.Now().Before(a.auditor.pause) {
 		return nil
 	}
 	began := time.Now()
@@ -68,6 +68,9 @@ func (a *applier) audit(ctx context.Context) error {
 func (a *applier) foreign(ctx context.Context) (foreign bool, err error) {
 	if err := a.barrier(ctx); err != nil {
 		return false, err
+	}
+	if a.sight != nil {
+		return false, a.noticeUpTo(ctx, a.modRev)
 	}
 	err = a.patiently(ctx, func() error {
 		found, err := a.target.Audit(ctx, a.ranges, a.auditor.since, a.auditor.keys, a.auditor.ours)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -35,6 +36,9 @@ func (a *applier) chunk(ctx context.Context, f taken, c change.Chunk) error {
 	if t := a.comparison.task; t != nil {
 		t.arrived(a, d.Bytes)
 	}
+	if err := a.rejoined(ctx); err != nil {
+		return err
+	}
 	a.im.view.comparing(&a.comparison)
 	return a.settleRanges(ctx)
 }
@@ -43,19 +47,22 @@ func (a *applier) chunk(ctx context.Context, f taken, c change.Chunk) error {
 type writes struct {
 	group errgroup.Group
 
-	mu      sync.Mutex
-	put     uint64
-	revs    []int64 // of the target
-	deletes [][]byte
-	refused []change.Change
-	away    []change.Change // not accepted here
+	mu       sync.Mutex
+	put      uint64
+	revs     []int64 // of the target
+	deletes  [][]byte
+	refused  []change.Change
+	rejected []rejection
+	away     []change.Change // not accepted here
+	mine     []change.Change // of keys that the edge has otherwise
+	keys     []string        // that were put
 }
 
 // replacement is what the target should hold in a chunk's range. Keys that are
 // parked stay as they are while the source still has of them what it had when
 // they were parked.
 func (a *applier) replacement(c change.Chunk, d digest.Difference) target.Chunk {
-	job := target.Chunk{Range: c.Range, Want: c.KVs, Refuse: a.im.cfg.Accept.refusesPut, Hold: true}
+	job := target.Chunk{Range: c.Range, Want: c.KVs, Refuse: a.im.cfg.Accept.refusesPut, Mine: a.mine(), Hold: true}
 	kept := func(digest.Sum) bool { return false }
 	if c.Sparse {
 		kept = digest.Kept(d.Prints, a.comparison.slot, c.Gone)
@@ -95,6 +102,9 @@ func (a *applier) replace(ctx context.Context, job target.Chunk) error {
 	if refusal(err) {
 		err = a.replaceOneByOne(ctx, job)
 	}
+	if a.writes.reject(job, err) {
+		err = nil
+	}
 	if err != nil {
 		a.im.stale.Store(true)
 		return fmt.Errorf("replace %v: %w", job.Range, err)
@@ -126,7 +136,7 @@ func (a *applier) replaceOneByOne(ctx context.Context, job target.Chunk) error {
 			a.writes.took(a, target.Replaced{Put: []change.KV{kv}, Revisions: []int64{rev}})
 		}
 	}
-	a.writes.took(a, target.Replaced{Deleted: plan.Deleted, Refused: plan.Refused})
+	a.writes.took(a, target.Replaced{Deleted: plan.Deleted, Refused: plan.Refused, Mine: plan.Mine})
 	return nil
 }
 
@@ -141,10 +151,32 @@ func (w *writes) took(a *applier, done target.Replaced) {
 	for _, kv := range done.Refused {
 		w.away = append(w.away, change.Change{Op: change.Put, Key: kv.Key, Value: kv.Value})
 	}
+	for _, kv := range done.Mine {
+		w.mine = append(w.mine, change.Change{Op: change.Put, Key: kv.Key, Value: kv.Value})
+	}
+	if a.sight != nil {
+		for _, kv := range done.Put {
+			w.keys = append(w.keys, string(kv.Key))
+		}
+	}
 	for _, key := range done.Deleted { // which share memory with all that was read
 		w.deletes = append(w.deletes, bytes.Clone(key))
 	}
 	w.revs = append(w.revs, done.Revisions...)
+}
+
+// reject notes what the target refused of a chunk, if that is what the error
+// says: the rest of it is written.
+func (w *writes) reject(job target.Chunk, err error) bool {
+	puts := make([]change.Change, len(job.Want))
+	for i, kv := range job.Want {
+		puts[i] = change.Change{Op: change.Put, Key: kv.Key, Value: kv.Value}
+	}
+	no, _, ok := rejections(puts, err)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.rejected = append(w.rejected, no...)
+	return ok
 }
 
 func (w *writes) refuse(c change.Change) {
@@ -172,11 +204,23 @@ func (a *applier) barrier(ctx context.Context) error {
 		a.auditor.wrote(rev, 0)
 	}
 	a.auditor.keys += int(w.put)
+	if len(w.revs) > 0 {
+		a.sight.wrote(slices.Max(w.revs), w.keys)
+	}
 	if err != nil {
+		return err
+	}
+	if err := a.claimed(ctx, w.mine); err != nil {
 		return err
 	}
 	if len(w.away) > 0 {
 		if err := a.turnAway(ctx, w.away); err != nil {
+			return err
+		}
+	}
+	if len(w.rejected) > 0 {
+		a.setRejected(w.rejected, a.position)
+		if err := a.parked.save(ctx, a); err != nil {
 			return err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/syncer-io/syncer/replicator/change"
+	"github.com/syncer-io/syncer/replicator/etcd/kine"
 	"github.com/syncer-io/syncer/replicator/etcd/raw"
 	"github.com/syncer-io/syncer/replicator/etcd/target"
 )
@@ -94,3 +95,20 @@ func (p *past) Open(ctx context.Context, key target.CursorKey, ranges []change.R
 
 // Close implements Cluster.
 func (e *etcd) Close() error { return e.cli.Close() }
+
+// Kine is the cluster behind a client whose server changes one key per
+// transaction. It closes the client in the end.
+func Kine(cli *clientv3.Client, logger *slog.Logger) Cluster { return &kineCluster{cli, logger} }
+
+type kineCluster struct {
+	cli    *clientv3.Client
+	logger *slog.Logger
+}
+
+// Open implements Cluster. The limits of a kine are known.
+func (k *kineCluster) Open(ctx context.Context, key target.CursorKey, ranges []change.Range, _ target.Limits) (Target, error) {
+	return kine.Open(ctx, k.cli, key, ranges, k.logger)
+}
+
+// Close implements Cluster.
+func (k *kineCluster) Close() error { return k.cli.Close() }

@@ -16,22 +16,48 @@ import (
 func (a *applier) stand(c *target.Cursor) {
 	c.Chain, c.Seq = append(target.Hash(nil), a.chain[:]...), a.seq
 	c.Updated = time.Now()
+	if c.Ahead <= c.Revision || !c.Consistent {
+		c.Ahead = 0
+	}
 	if len(c.Holds) == 0 {
 		c.Holds, c.Keeps = a.ranges, a.orphans()
 	}
 }
 
 // commit writes changes and the cursor, and waits out whatever may go away by
-// itself: an unreachable target, a full disk, an alarm. Fenced, moved, too
+// itself: an unreachable target, a full disk, an alarm. Changes that the target
+// refuses one by one are parked, and the others written. Fenced, moved, dirty, too
 // large and changes that are forbidden are for the caller.
 func (a *applier) commit(ctx context.Context, changes []change.Change, cursor target.Cursor) error {
+	for {
+		err := a.commitAll(ctx, changes, cursor)
+		no, rest, ok := rejections(changes, err)
+		if !ok {
+			return err
+		}
+		if err := a.parkRejected(ctx, no, cursor.Revision); err != nil {
+			return err
+		}
+		changes = rest
+	}
+}
+
+// commitAll is commit of changes of which none is refused.
+func (a *applier) commitAll(ctx context.Context, changes []change.Change, cursor target.Cursor) error {
 	if err := a.barrier(ctx); err != nil {
 		return err
 	}
 	cursor.Parked = len(a.parked.keys)
 	for _, c := range changes {
-		if a.parked.has(c.Key) {
+		if _, merged := a.merging[string(c.Key)]; a.parked.has(c.Key) && !merged {
 			cursor.Parked--
+		}
+	}
+	tx := target.Tx{Changes: changes, Cursor: &cursor}
+	if s := a.sight; s != nil {
+		cursor.Seen = s.seen
+		if len(changes) > 0 && (len(changes) <= a.target.Guardable() || a.protects(changes)) {
+			tx.Newest = s.newest
 		}
 	}
 	var rev int64
@@ -41,7 +67,7 @@ func (a *applier) commit(ctx context.Context, changes []change.Change, cursor ta
 		send = a.offer
 	}
 	err := send(ctx, func() (err error) {
-		rev, err = a.target.Commit(ctx, target.Tx{Changes: changes, Cursor: &cursor})
+		rev, err = a.target.Commit(ctx, tx)
 		return err
 	})
 	if err != nil {
@@ -50,9 +76,7 @@ func (a *applier) commit(ctx context.Context, changes []change.Change, cursor ta
 	failpoint.Hit(failpoint.CommitAfter)
 	a.modRev = rev
 	a.auditor.wrote(rev, len(changes))
-	for _, c := range changes {
-		a.wroteChange(c)
-	}
+	a.wroteAll(rev, changes)
 	a.cursor, a.wrote = cursor, time.Now()
 	a.keep, a.kept = a.behind, 0
 	a.im.view.committed(cursor)
@@ -61,7 +85,14 @@ func (a *applier) commit(ctx context.Context, changes []change.Change, cursor ta
 
 // wroteChange notes a change that the target took. It counts more than what
 // was said of its key before.
+//
+// A key that got another value than the source's is set aside already, and the
+// table says of it what the source has.
 func (a *applier) wroteChange(c change.Change) {
+	if _, merged := a.merging[string(c.Key)]; merged {
+		delete(a.merging, string(c.Key))
+		return
+	}
 	if c.Op == change.Put {
 		a.wrotePut(c.Key, digest.Item(c.Key, c.Value))
 		delete(a.comparison.deletes, string(c.Key))
@@ -120,7 +151,9 @@ func final(err error) bool {
 	var fenced *target.Fenced
 	var moved *target.Moved
 	var large *target.TooLarge
-	return errors.As(err, &fenced) || errors.As(err, &moved) || errors.As(err, &large) ||
+	var dirty *target.Dirty
+	var rejected *target.Rejected
+	return errors.As(err, &fenced) || errors.As(err, &moved) || errors.As(err, &large) || errors.As(err, &dirty) || errors.As(err, &rejected) ||
 		errors.Is(err, target.ErrOutside) || errors.Is(err, target.ErrRefused) || errors.Is(err, target.ErrOutcomeUnknown) || errors.Is(err, target.ErrNotLoaded)
 }
 

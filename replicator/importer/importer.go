@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/syncer-io/syncer/conflict/ledger"
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/command"
 	"github.com/syncer-io/syncer/replicator/digest"
@@ -57,9 +58,12 @@ type Importer struct {
 	tally   *digest.Tally
 	parked  *parked
 	auditor auditor
+	sight   *sight // of the applier that was made last; its watch runs until it is closed
+	ledger  *ledger.Ledger
 	modRev  int64       // of the cursor that table belongs to
 	stale   atomic.Bool // table may not be what the target holds
 	retried time.Time   // when refused groups were last tried again
+	again   again
 
 	dead deadEnd
 }
@@ -83,6 +87,9 @@ func (im *Importer) Run(ctx context.Context) error {
 	} else if err != nil {
 		return err
 	}
+	if err := im.openLedger(); err != nil {
+		return errors.Join(err, im.inbox.Close())
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return im.report(ctx) })
 	group.Go(func() error { return im.sessions(ctx) })
@@ -93,7 +100,19 @@ func (im *Importer) Run(ctx context.Context) error {
 	if im.cluster != nil {
 		err = errors.Join(err, im.cluster.Close())
 	}
-	return errors.Join(err, im.inbox.Close())
+	return errors.Join(err, im.ledger.Close(), im.inbox.Close())
+}
+
+// openLedger opens the record of conflicts.
+func (im *Importer) openLedger() (err error) {
+	im.ledger, err = ledger.Open(filepath.Join(im.cfg.DataDir, "conflicts.db"), ledger.Options{})
+	if err != nil {
+		return fault.New(fault.General, "check the data directory and its disk; removing conflicts.db loses what it records", "%w", err)
+	}
+	for _, name := range im.ledger.Aside() {
+		im.logger.Warn("the record of conflicts was damaged, and is kept under another name", "file", name)
+	}
+	return nil
 }
 
 // reach connects to the target.
@@ -238,7 +257,10 @@ func (im *Importer) explain(err error) {
 	var f *fault.Error
 	var moved *target.Moved
 	var large *target.TooLarge
+	var atTarget *targetError
 	switch {
+	case errors.As(err, &atTarget) && !errors.As(err, &moved):
+		// it is told of already
 	case errors.Is(err, ErrGap):
 		im.view.gap()
 		im.logger.Warn("attaching again", "cause", err.Error())
@@ -256,16 +278,22 @@ func (im *Importer) explain(err error) {
 	}
 }
 
+// targetError is one of the target's, whatever class it has.
+type targetError struct{ error }
+
+func (e *targetError) Unwrap() error { return e.error }
+
 // prepare brings the importer in front of its target: it claims the cursor
 // and knows the digest of what the target holds.
 func (im *Importer) prepare(ctx context.Context, p profile) (*applier, error) {
-	a := &applier{im: im, ranges: p.Ranges, rules: p.Rules, policy: p.Policy, wrote: time.Now()}
+	im.closeSight()
+	a := &applier{im: im, ranges: p.Ranges, rules: p.Rules, policy: p.Policy, wrote: time.Now(), merging: make(map[string]struct{})}
 	cursor, modRev, err := im.claim(ctx, p)
 	if err != nil {
 		if ctx.Err() == nil {
 			im.view.trouble(partTarget, err)
 		}
-		return nil, err
+		return nil, &targetError{err}
 	}
 	a.target, a.cursor, a.modRev, a.position = im.target, cursor, modRev, cursor.Revision
 	a.auditor = im.auditor
@@ -287,7 +315,16 @@ func (im *Importer) prepare(ctx context.Context, p profile) (*applier, error) {
 	im.view.tier(im.target.Tier())
 	im.view.committed(a.cursor)
 	im.view.trouble(partTarget, nil)
+	if a.lost = cursor.Seen; a.lost > 0 {
+		a.open(ctx, cursor.Seen)
+	}
 	return a, nil
+}
+
+// closeSight ends the watch of the target, if one runs.
+func (im *Importer) closeSight() {
+	im.sight.close()
+	im.sight = nil
 }
 
 // look reads what is parked at the target. What else the target holds is read

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"time"
@@ -38,7 +39,11 @@ func (a *applier) setAside(g target.Parked, changes []change.Change) {
 	}
 	a.parked.add(g)
 	a.parked.groups[len(a.parked.groups)-1].dirty = true
-	a.im.logger.Warn("changes are parked", "group", g.ID, "why", g.Why, "reason", g.Reason, "keys", len(g.Keys), "revision", g.Revision)
+	level := slog.LevelWarn
+	if status.Settled(g.Why) {
+		level = slog.LevelInfo
+	}
+	a.im.logger.Log(context.Background(), level, "changes are parked", "group", g.ID, "why", g.Why, "reason", g.Reason, "keys", len(g.Keys), "revision", g.Revision)
 }
 
 // parkedKey is a key as it is now, and what the source has of it. Digests count
@@ -236,7 +241,7 @@ func (a *applier) delete(ctx context.Context, keys [][]byte) error {
 		changes[i] = change.Change{Op: change.Delete, Key: key}
 	}
 	for part := range slices.Chunk(changes, deleteKeys) {
-		err := a.commit(ctx, part, a.standing())
+		err := a.commitOver(ctx, part)
 		if errors.Is(err, target.ErrRefused) {
 			err = a.deleteOthers(ctx, part)
 		}
@@ -251,6 +256,18 @@ func (a *applier) delete(ctx context.Context, keys [][]byte) error {
 		}
 	}
 	return nil
+}
+
+// commitOver commits deletes. Those of keys that the edge changed meanwhile, and
+// that it may keep, are left out.
+func (a *applier) commitOver(ctx context.Context, changes []change.Change) error {
+	for {
+		dirty, err := a.dirty(ctx, a.commit(ctx, changes, a.standing()))
+		if !dirty || err != nil {
+			return err
+		}
+		changes = slices.DeleteFunc(slices.Clone(changes), func(c change.Change) bool { return a.meets([]change.Change{c}) })
+	}
 }
 
 // deleteOthers parks those deletes that the target refuses, each by itself, and
@@ -280,7 +297,7 @@ func (a *applier) deleteOthers(ctx context.Context, changes []change.Change) err
 	if err := a.parked.save(ctx, a); err != nil {
 		return err
 	}
-	return a.commit(ctx, rest, a.standing())
+	return a.commitOver(ctx, rest)
 }
 
 func keysOf(set map[string]struct{}) [][]byte {

@@ -21,7 +21,11 @@ import (
 // rules, and is consistent.
 func newApplier(t *testing.T) *applier {
 	t.Helper()
-	etcd := testbed.NewEtcd(t, testbed.EtcdConfig{Fast: true})
+	return newApplierOn(t, testbed.NewEtcd(t, testbed.EtcdConfig{Fast: true}))
+}
+
+func newApplierOn(t *testing.T, etcd *testbed.Etcd) *applier {
+	t.Helper()
 	for _, prefix := range []string{"/apps/", "/flags/"} {
 		for i := range 20 {
 			if _, err := etcd.Client().Put(t.Context(), fmt.Sprintf("%s%02d", prefix, i), "old"); err != nil {
@@ -36,14 +40,14 @@ func newApplier(t *testing.T) *applier {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cursor, _, err := opened.Claim(t.Context(), "me", func(c target.Cursor, _ bool) (target.Cursor, error) {
+	cursor, modRev, err := opened.Claim(t.Context(), "me", func(c target.Cursor, _ bool) (target.Cursor, error) {
 		c.Consistent, c.Revision = true, 1
 		return c, nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &applier{im: im, target: opened, ranges: ranges, cursor: cursor, position: 1, parked: newParked(nil)}
+	a := &applier{im: im, target: opened, ranges: ranges, cursor: cursor, modRev: modRev, position: 1, parked: newParked(nil), merging: make(map[string]struct{})}
 	for i, name := range []string{"apps", "flags"} {
 		a.rules = append(a.rules, filter.RuleInfo{Name: name, Delivered: ranges[i : i+1], Guard: defaultGuard})
 	}
@@ -268,7 +272,7 @@ func TestReportShowsWhatAsks(t *testing.T) {
 	if _, err := a.guarded(t.Context(), deletes("/apps/", 15), nil); err != nil {
 		t.Fatal(err)
 	}
-	groups, keys := a.parked.report()
+	groups, keys, _ := a.parked.report()
 	if len(groups) != status.MaxParked || groups[0].Why != status.MassDelete || keys != 2*status.MaxParked+15 {
 		t.Errorf("%d keys, %+v", keys, groups[0])
 	}

@@ -203,12 +203,19 @@ func (a *applier) staying(c change.Chunk, kept func(digest.Sum) bool) map[string
 		if !has && k.Put && kept(k.Sum) {
 			item, has = k.Sum, true
 		}
-		switch {
-		case has == k.Put && (!has || item == k.Sum):
+		same := has == k.Put && (!has || item == k.Sum)
+		local := status.Local(k.group.Why)
+		if same || local {
 			if stays == nil {
 				stays = make(map[string]struct{})
 			}
 			stays[string(k.Key)] = struct{}{}
+		}
+		switch {
+		case same:
+			continue
+		case local: // what the source has now meets what the edge made of it
+			a.rejoin = append(a.rejoin, chunkChange(c, k.Key))
 			continue
 		case has:
 			a.wrotePut(k.Key, item)
@@ -218,6 +225,14 @@ func (a *applier) staying(c change.Chunk, kept func(digest.Sum) bool) map[string
 		a.parked.release(k.Key)
 	}
 	return stays
+}
+
+func chunkChange(c change.Chunk, key []byte) change.Change {
+	i, ok := slices.BinarySearchFunc(c.KVs, key, func(kv change.KV, key []byte) int { return bytes.Compare(kv.Key, key) })
+	if !ok {
+		return change.Change{Op: change.Delete, Key: bytes.Clone(key)}
+	}
+	return change.Change{Op: change.Put, Key: bytes.Clone(key), Value: c.KVs[i].Value}
 }
 
 func chunkItem(c change.Chunk, key []byte) (digest.Sum, bool) {
@@ -232,9 +247,15 @@ func chunkItem(c change.Chunk, key []byte) (digest.Sum, bool) {
 func (g *parkedGroup) asks() bool { return g.Why == status.MassDelete && !g.Dropped }
 
 // report is what a status tells of the groups, those first about which the guard
-// asks, then the oldest, and how many keys wait in all.
-func (p *parked) report() (groups []status.Parked, keys int) {
-	order := slices.Clone(p.groups)
+// asks, then the oldest, and how many keys wait in all. Groups about which nobody
+// has to do anything are only counted.
+func (p *parked) report() (groups []status.Parked, keys, settled int) {
+	order := slices.DeleteFunc(slices.Clone(p.groups), func(g *parkedGroup) bool {
+		if status.Settled(g.Why) {
+			settled += len(g.keys)
+		}
+		return status.Settled(g.Why)
+	})
 	slices.SortStableFunc(order, func(a, b *parkedGroup) int {
 		switch {
 		case a.asks() == b.asks():
@@ -258,7 +279,7 @@ func (p *parked) report() (groups []status.Parked, keys int) {
 		}
 		groups = append(groups, s)
 	}
-	return groups, len(p.keys)
+	return groups, len(p.keys) - settled, settled
 }
 
 // sampleKeyBytes bounds one key of a report.

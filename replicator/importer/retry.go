@@ -171,7 +171,10 @@ func (a *applier) retryNow(ctx context.Context) error {
 // unless an operator dropped them.
 func (a *applier) retryRefused(ctx context.Context) error {
 	var groups []*parkedGroup
-	waiting := slices.DeleteFunc(slices.Clone(a.parked.groups), func(g *parkedGroup) bool { return g.Why == status.MassDelete || g.Dropped })
+	_, byItself := a.target.(retrier)
+	waiting := slices.DeleteFunc(slices.Clone(a.parked.groups), func(g *parkedGroup) bool {
+		return g.Why == status.MassDelete || g.Dropped || status.Local(g.Why) || byItself && mayAgain(g)
+	})
 	if len(waiting) == 0 {
 		return nil
 	}

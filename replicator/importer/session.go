@@ -30,6 +30,7 @@ func (im *Importer) session(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer im.closeSight()
 	head, policy := change.Head{}, ""
 	var a *applier
 	if known {
@@ -68,6 +69,9 @@ func (im *Importer) session(ctx context.Context) error {
 func (im *Importer) drain(ctx context.Context, p profile) (*applier, error) {
 	a, err := im.prepare(ctx, p)
 	if err != nil {
+		return nil, err
+	}
+	if err := a.noticeUpTo(ctx, a.modRev); err != nil { // before anything is applied
 		return nil, err
 	}
 	err = a.run(ctx, true)
@@ -121,22 +125,37 @@ func (im *Importer) attach(ctx context.Context, a *applier, head change.Head, po
 	}
 }
 
-// rest waits, and carries out commands that need no exporter.
+// errRested ends a rest that is over.
+var errRested = errors.New("rested")
+
+// rested is nil when only the rest is over.
+func rested(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// rest waits, carries out commands that need no exporter, and puts right what
+// others write to the target.
 func (im *Importer) rest(ctx context.Context, a *applier, pause time.Duration) error {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
+	resting, stop := context.WithTimeoutCause(ctx, pause, errRested)
+	defer stop()
+	if a == nil { // the first session: nothing is known of the channel
+		<-resting.Done()
+		return rested(ctx)
+	}
 	for {
-		select {
-		case <-timer.C:
-			return nil
-		case <-im.orders.come:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-		if a == nil {
-			continue // the first session: nothing is known of the channel
+		if a.stir(resting) != nil {
+			return rested(ctx)
 		}
 		if err := a.obey(ctx); err != nil {
+			return err
+		}
+		if err := a.notice(ctx); err != nil {
+			return err
+		}
+		if err := a.retryDue(ctx); err != nil {
 			return err
 		}
 	}
@@ -192,6 +211,9 @@ func (im *Importer) follow(ctx context.Context, a *applier, p profile, reply *je
 		a.comparison.begin("the target does not hold a complete copy yet")
 	}
 	if err := a.cleanUp(ctx); err != nil {
+		return err
+	}
+	if err := a.revise(ctx); err != nil {
 		return err
 	}
 	im.view.attach(true, p.Heartbeat)

@@ -3,6 +3,7 @@ package importer
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/etcd/target"
@@ -46,6 +47,9 @@ func (a *applier) tearGuarded(ctx context.Context, s change.Changeset) error {
 	if s, err = a.screened(ctx, s); err != nil {
 		return err
 	}
+	if s, err = a.reconciled(ctx, s); err != nil {
+		return err
+	}
 	if !s.Partial {
 		a.torn = nil
 	}
@@ -83,7 +87,13 @@ func (a *applier) tear(ctx context.Context, s change.Changeset, last bool) error
 			cursor.TornCount++
 		}
 		a.stand(&cursor)
-		if err := a.commit(ctx, part, cursor); err != nil {
+		dirty, err := a.dirty(ctx, a.commit(ctx, part, cursor))
+		if err == nil && dirty && a.meets(part) {
+			err = fmt.Errorf("the edge changed a key of revision %d while it was applied in parts: what is left of it is taken up anew", s.Revision)
+		} else if err == nil && dirty {
+			err = a.commit(ctx, part, cursor) // it was put right
+		}
+		if err != nil {
 			return err
 		}
 		if cursor.Torn != 0 {

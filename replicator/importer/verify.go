@@ -103,6 +103,9 @@ func (a *applier) check(ctx context.Context) error {
 // compare holds the digest of what the target holds against the exporter's at
 // the same revision.
 func (a *applier) compare(ctx context.Context, f taken, s change.State) error {
+	if a.cursor.Ahead > f.Last {
+		return nil // keys of later revisions are here, from before a crash
+	}
 	if err := a.barrier(ctx); err != nil {
 		return err
 	}
@@ -113,7 +116,7 @@ func (a *applier) compare(ctx context.Context, f taken, s change.State) error {
 	equal := a.table.Digest() == want
 	switch {
 	case equal && a.cursor.Consistent:
-		a.proven(f)
+		a.proven(ctx, f)
 		return nil
 	case equal && a.comparison.running() && a.comparison.task != nil:
 		return nil // what an operator asked for is done in full
@@ -162,11 +165,18 @@ func (a *applier) confirm(ctx context.Context, f taken, want digest.Digest) erro
 		return err
 	}
 	a.comparison.stop()
-	a.proven(f)
+	a.proven(ctx, f)
 	return nil
 }
 
-func (a *applier) proven(f taken) { a.im.view.verified(f.Last, a.table.Digest()) }
+// proven notes that the target is equal to the source. From here on it is known
+// what the target holds, and a watch tells of every change of others.
+func (a *applier) proven(ctx context.Context, f taken) {
+	a.im.view.verified(f.Last, a.table.Digest())
+	if a.sight == nil && !a.sightless {
+		a.open(ctx, a.auditor.since)
+	}
+}
 
 func (a *applier) setConsistent(ctx context.Context, consistent bool) error {
 	cursor := a.cursor

@@ -3,10 +3,12 @@ package importer
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/syncer-io/syncer/conflict"
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/command"
 	"github.com/syncer-io/syncer/replicator/digest"
@@ -172,9 +174,25 @@ func (v *view) comparing(c *comparison) {
 
 // park shows what is parked.
 func (v *view) park(p *parked) {
-	groups, keys := p.report()
-	v.update(func() { v.edge.Parked, v.edge.ParkedKeys = groups, keys })
+	groups, keys, settled := p.report()
+	v.update(func() { v.edge.Parked, v.edge.ParkedKeys, v.edge.LocalKeys = groups, keys, settled })
 	v.wake()
+}
+
+// sees notes up to which revision of the target the writes of others are known,
+// 0 when they are not.
+func (v *view) sees(revision int64) { v.update(func() { v.edge.LocalRevision = revision }) }
+
+// met counts a conflict.
+func (v *view) met(kind conflict.Type) {
+	v.update(func() {
+		counts := maps.Clone(v.edge.Conflicts) // reports hold the one before
+		if counts == nil {
+			counts = make(map[string]int64)
+		}
+		counts[string(kind)]++
+		v.edge.Conflicts = counts
+	})
 }
 
 // flowed notes how fast messages came in, in bytes per second.

@@ -81,6 +81,15 @@ type Edge struct {
 	// counts the keys of all.
 	Parked     []Parked `json:"parked,omitempty"`
 	ParkedKeys int      `json:"parkedKeys"`
+	// LocalKeys are the keys that hold what the edge made of them, as their rules
+	// say.
+	LocalKeys int `json:"localKeys,omitempty"`
+	// Conflicts counts the changes of the edge that met those of the source, by
+	// type, since the importer started.
+	Conflicts map[string]int64 `json:"conflicts,omitempty"`
+	// LocalRevision is the revision of the target up to which what others wrote
+	// was dealt with; 0 while the target does not tell.
+	LocalRevision int64 `json:"localRevision,omitempty"`
 	// Refused is how many objects of the source cannot be read: the edge keeps
 	// what it holds of them, which may be old.
 	Refused uint64 `json:"refused,omitempty"`
@@ -104,7 +113,25 @@ const (
 	Waiting = "waiting"
 	// NotAccepted is what edge.yaml does not accept.
 	NotAccepted = "not-accepted"
+	// Conflict: the key was changed at the edge, and its rule says to hold it;
+	// syncer conflicts resolve.
+	Conflict = "conflict"
+	// Fighting: somebody at the edge changes the key back as often as it is put
+	// right.
+	Fighting = "fighting"
+	// EdgeWins and Merged hold what the edge's own change made of the key, as its
+	// rule says: nobody has to do anything.
+	EdgeWins = "edge-wins"
+	Merged   = "merged"
 )
+
+// Local reports whether a reason is that of a key which was changed at the edge.
+func Local(why string) bool {
+	return why == Conflict || why == Fighting || why == EdgeWins || why == Merged
+}
+
+// Settled reports whether a reason asks nothing of anybody.
+func Settled(why string) bool { return why == EdgeWins || why == Merged }
 
 // MaxParked bounds the parked groups of a report, MaxSample the keys of each.
 const (
@@ -177,6 +204,10 @@ type Channel struct {
 	Pages    int64          `json:"pages"` // digest pages published in this term
 	Reason   string         `json:"reason,omitempty"`
 	Spool    *Spool         `json:"spool,omitempty"`
+	// Trouble is why the channel failed, while it is tried again and the others
+	// go on; Try is what to do about it.
+	Trouble string `json:"trouble,omitempty"`
+	Try     string `json:"try,omitempty"`
 	// Released are the keys that edges keep as their own.
 	Released uint64 `json:"released,omitempty"`
 	// Refused is nil when everything that is selected can be read.

@@ -34,6 +34,13 @@ func (s *Source) head(ctx context.Context) (head, error) {
 	err := s.retry(ctx, func() error {
 		ctx, cancel := context.WithTimeout(ctx, s.opts.Patience)
 		defer cancel()
+		if s.opts.Plain {
+			resp, err := s.cli.Get(ctx, key, clientv3.WithKeysOnly())
+			if err == nil {
+				h = head{revision: resp.Header.Revision}
+			}
+			return err
+		}
 		resp, err := s.cli.Txn(ctx).
 			If(clientv3.Compare(clientv3.ModRevision(key), "<", 0)).
 			Then(clientv3.OpGet(key, clientv3.WithRange(end))).

@@ -61,6 +61,9 @@ type Options struct {
 	// Patience is how long a read is tried again while the source is
 	// unreachable or without a leader. Default 10s.
 	Patience time.Duration
+	// Plain has Watch and Head use no transactions, for servers that know none
+	// but writes. Those name no cluster either.
+	Plain bool
 }
 
 func (o Options) withDefaults() Options {

@@ -27,7 +27,11 @@ type Audit struct {
 // only, in one answer; when they are many, all keys are listed in parts instead.
 func (t *Target) Audit(ctx context.Context, ranges []change.Range, since int64, written int, ours func(revision int64) bool) (Audit, error) {
 	var a Audit
-	for _, r := range ranges {
+	if t.single != nil {
+		theirs := ours
+		ours = func(revision int64) bool { return t.spans.has(revision) || theirs(revision) }
+	}
+	for _, r := range t.readable(ranges) {
 		if r.Empty() {
 			continue
 		}
@@ -38,7 +42,7 @@ func (t *Target) Audit(ctx context.Context, ranges []change.Range, since int64, 
 		switch {
 		case t.released.Load():
 			audit = t.auditReleased
-		case written > auditKeys:
+		case written > auditKeys, t.single != nil:
 			audit = t.auditParts
 		}
 		if err := audit(ctx, r, since, ours, &a); err != nil {

@@ -48,6 +48,13 @@ type Cursor struct {
 	// TornCount is how many ever were.
 	Torn      int64 `json:"torn,omitempty"`
 	TornCount int64 `json:"tornCount,omitempty"`
+	// Seen is the revision of the target up to which what others wrote to the
+	// selection was dealt with, 0 when that is not known: Watch goes on there.
+	Seen int64 `json:"seen,omitempty"`
+	// Ahead is the revision that some keys may already stand at, when it is
+	// above Revision: a commit to a server that takes one key at a time has
+	// begun, and was perhaps cut off.
+	Ahead int64 `json:"ahead,omitempty"`
 	// Owner is who claimed the cursor.
 	Owner string `json:"owner,omitempty"`
 	// Policy is the digest of the selection that Revision is about.
@@ -126,7 +133,7 @@ func decodeRecord(key CursorKey, raw []byte) (record, error) {
 	if r.Source != key.Source || r.Channel != key.Channel {
 		return record{}, damaged(key, fmt.Errorf("it is about %s/%s", r.Source, r.Channel))
 	}
-	if r.Revision < 0 || r.Torn < 0 || r.TornCount < 0 {
+	if r.Revision < 0 || r.Torn < 0 || r.TornCount < 0 || r.Ahead < 0 {
 		return record{}, damaged(key, fmt.Errorf("a revision is negative"))
 	}
 	return r, nil
@@ -140,6 +147,7 @@ func damaged(key CursorKey, err error) error {
 // state is the cursor key as it stands in etcd. The zero state is an absent
 // key, whose mod revision etcd also gives as 0.
 type state struct {
+	at     int64 // the revision of the etcd at which it was read
 	modRev int64
 	raw    []byte
 	rec    record

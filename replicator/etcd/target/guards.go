@@ -3,6 +3,7 @@ package target
 import (
 	"bytes"
 	"fmt"
+	"math"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 
@@ -22,7 +23,12 @@ func (e *Dirty) Error() string {
 // Guardable is how many changes a transaction can have that guards its keys one
 // by one. One with more guards the ranges between them, and pays with a read of
 // all keys in these at the etcd.
-func (t *Target) Guardable() int { return t.limits.MaxOps/2 - 1 }
+func (t *Target) Guardable() int {
+	if t.single != nil {
+		return math.MaxInt
+	}
+	return t.limits.MaxOps/2 - 1
+}
 
 // keyGuards are compares that hold as long as nobody else wrote the keys. The
 // changes are sorted by key.

@@ -46,7 +46,10 @@ const localBytes = 4 << 20
 func (t *Target) Watch(ctx context.Context, ranges []change.Range, from int64, fn func(writes []Local, seen int64) error) error {
 	t.own.open()
 	defer t.own.close()
-	w := source.New(t.cli, ranges, source.Options{MaxBytes: localBytes, Patience: t.attempt}, t.log)
+	t.told.Store(from)
+	defer t.told.Store(0)
+	w := source.New(t.cli, t.readable(ranges), source.Options{MaxBytes: localBytes, Patience: t.attempt, Plain: t.single != nil}, t.log)
+	pause := newPause()
 	for {
 		err := w.Watch(ctx, from+1, func(b source.Batch) error {
 			var writes []Local
@@ -62,6 +65,8 @@ func (t *Target) Watch(ctx context.Context, ranges []change.Range, from int64, f
 				return &callbackError{err}
 			}
 			from = b.Resolved
+			t.told.Store(from)
+			pause.Reset()
 			return nil
 		})
 		var own *callbackError
@@ -80,7 +85,7 @@ func (t *Target) Watch(ctx context.Context, ranges []change.Range, from int64, f
 			return err
 		}
 		t.log.WarnContext(ctx, "what others write to the target is not seen for now", "cause", err.Error())
-		if err := wait(ctx, newPause()); err != nil {
+		if wait(ctx, pause) != nil {
 			return context.Cause(ctx)
 		}
 	}
@@ -109,6 +114,9 @@ func (t *Target) others(ctx context.Context, r source.Revision) ([]Local, error)
 // knows when we do not: of a commit before the last start, or of one whose
 // answer is not here yet.
 func (t *Target) wrote(ctx context.Context, revision int64) (bool, error) {
+	if t.single != nil {
+		return t.wroteSingle(revision), nil
+	}
 	if t.own.has(revision) {
 		return true, nil
 	}

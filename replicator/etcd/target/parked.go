@@ -119,7 +119,7 @@ func (t *Target) Unpark(ctx context.Context, ids []string) error {
 // damaged, or written by a later version, is an error of class Safety.
 func (t *Target) Parked(ctx context.Context) ([]Parked, error) {
 	for spoiled := 1; ; spoiled++ {
-		r := &groupReader{prefix: t.parkedPrefix()}
+		r := &groupReader{prefix: t.parkedPrefix(), twins: t.single != nil}
 		_, err := t.Scan(ctx, []change.Range{change.PrefixRange([]byte(r.prefix))}, r.read)
 		if errors.Is(err, rpctypes.ErrCompacted) && spoiled < maxTouched {
 			continue
@@ -218,7 +218,9 @@ func (t *Target) commitParked(ctx context.Context, units [][]change.Change) erro
 
 // commitOwn commits changes of syncer's own keys, which Commit refuses.
 func (t *Target) commitOwn(ctx context.Context, changes []change.Change) error {
-	slices.SortFunc(changes, byKey)
+	if t.single == nil { // otherwise they are written one by one, in the order of their units
+		slices.SortFunc(changes, byKey)
+	}
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	_, err := t.commit(ctx, changes, nil, nil)

@@ -12,6 +12,7 @@ import (
 // of their keys: by group, by writing, by number.
 type groupReader struct {
 	prefix string
+	twins  bool // a crash may leave a group twice, of which either will do
 	groups []Parked
 	// The writing whose pages are coming. Without a head it is what a crash
 	// left, and passed over.
@@ -69,6 +70,8 @@ func (r *groupReader) finish() error {
 		return nil
 	case r.next != h.Pages || len(r.keys) != h.Keys:
 		return r.damaged(fmt.Errorf("%d keys on %d pages, want %d on %d", len(r.keys), r.next, h.Keys, h.Pages))
+	case n > 0 && r.groups[n-1].ID == r.at.id && r.twins:
+		r.groups = r.groups[:n-1]
 	case n > 0 && r.groups[n-1].ID == r.at.id:
 		return r.damaged(errors.New("the group is there twice"))
 	}

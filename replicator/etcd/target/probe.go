@@ -48,6 +48,9 @@ const errKine = "unsupported operations in txn"
 // Probe finds out again what the etcd accepts: it may have been restarted with
 // other limits. Nothing else may run meanwhile.
 func (t *Target) Probe(ctx context.Context) error {
+	if t.single != nil {
+		return nil // its limits are known
+	}
 	l, err := t.probe(ctx)
 	if err != nil {
 		return fmt.Errorf("probe the limits of the target: %w", err)
@@ -129,8 +132,8 @@ func (t *Target) accepts(ctx context.Context, req *pb.TxnRequest) (bool, error) 
 	case errors.Is(err, rpctypes.ErrTooManyOps), tooLarge(err):
 		return false, nil
 	case strings.Contains(err.Error(), errKine):
-		return false, fault.New(fault.Check, "use an etcd as the target: K3s runs one with --cluster-init",
-			"the target is kine, which has no general transactions and is not supported yet: %w", err)
+		return false, fault.New(fault.Check, "start the importer again: it finds out what its target is when it starts",
+			"the target is kine, and was an etcd: it has no transactions of several keys: %w", err)
 	}
 	return false, t.explain(err, t.key.String(), probeKey)
 }

@@ -34,7 +34,7 @@ type Refused struct {
 // Neither refusals nor an error mean that each change would be taken: the
 // transaction is to be split, or what refused it is no longer so.
 func (t *Target) Refused(ctx context.Context, changes []change.Change) ([]Refused, error) {
-	out, rest := invalidOnes(changes)
+	out, rest := t.invalidOnes(changes)
 	rest, err := t.ordered(rest)
 	if err != nil {
 		return nil, err
@@ -52,8 +52,12 @@ func (t *Target) Refused(ctx context.Context, changes []change.Change) ([]Refuse
 	return slices.CompactFunc(out, func(a, b Refused) bool { return bytes.Equal(a.Key, b.Key) }), nil
 }
 
-func invalidOnes(changes []change.Change) (invalid []Refused, rest []change.Change) {
+func (t *Target) invalidOnes(changes []change.Change) (invalid []Refused, rest []change.Change) {
 	for _, c := range changes {
+		if why := t.unfitFor(c.Key); why != "" {
+			invalid = append(invalid, Refused{Key: c.Key, Why: status.Invalid, Err: fault.New(fault.Check, tryUnfit, "it cannot be kept: %s", why)})
+			continue
+		}
 		if len(c.Key) != 0 {
 			rest = append(rest, c)
 			continue
@@ -68,6 +72,10 @@ func invalidOnes(changes []change.Change) (invalid []Refused, rest []change.Chan
 // cursor alone. The limit is the one that Commit keeps to, or the etcd's own
 // when that is lower by now.
 func (t *Target) largeOnes(ctx context.Context, changes []change.Change) (large []Refused, rest []change.Change, err error) {
+	if t.single != nil {
+		large, rest = t.largeSingle(changes)
+		return large, rest, nil
+	}
 	frame := t.frame()
 	var sizes []int // of those that may be too large for the etcd
 	for _, c := range changes {
@@ -122,7 +130,7 @@ const askAtOnce = 8
 // forbiddenOnes finds the keys that the user may not write. etcd does not say
 // which, so a part that it refuses is cut up and asked about again.
 func (t *Target) forbiddenOnes(ctx context.Context, changes []change.Change) ([]Refused, error) {
-	if len(changes) == 0 {
+	if len(changes) == 0 || t.single != nil { // which knows no users
 		return nil, nil
 	}
 	cursor := []change.Change{{Op: change.Delete, Key: []byte(t.key.String())}}

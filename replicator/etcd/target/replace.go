@@ -21,6 +21,9 @@ type Chunk struct {
 	// Refuse says which of the puts are not made; nil refuses none. What stands
 	// there stays.
 	Refuse func(change.KV) bool
+	// Mine says which of the local keys that differ from Want are not written
+	// over: Replaced.Mine has them. nil writes over all.
+	Mine func(local change.KV) bool
 	// Hold has Replace delete nothing: the keys that it would delete are in
 	// Replaced.Deleted all the same, for the caller to decide about.
 	Hold bool
@@ -30,6 +33,7 @@ type Chunk struct {
 type Replaced struct {
 	Put       []change.KV // written
 	Refused   []change.KV // not written
+	Mine      []change.KV // not written, as Chunk.Mine said
 	Deleted   [][]byte
 	Was       []change.KV // what stood there before, of keys written over or deleted
 	Unchanged int
@@ -93,6 +97,7 @@ type differ struct {
 	want   []change.KV
 	keep   func(change.KV) bool
 	refuse func(change.KV) bool
+	mine   func(change.KV) bool
 	out    Replaced
 }
 
@@ -109,6 +114,8 @@ func (d *differ) local(kv change.KV) {
 	}
 	if bytes.Equal(d.want[0].Value, kv.Value) {
 		d.out.Unchanged++
+	} else if d.mine != nil && d.mine(kv) {
+		d.out.Mine = append(d.out.Mine, d.want[0])
 	} else if d.put(d.want[0]) {
 		d.out.Was = append(d.out.Was, kv)
 	}

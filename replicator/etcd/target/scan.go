@@ -32,7 +32,7 @@ func (t *Target) Scan(ctx context.Context, ranges []change.Range, fn func([]chan
 	if released {
 		scan = t.scanReleased
 	}
-	for _, r := range ranges {
+	for _, r := range t.readable(ranges) {
 		if err := scan(ctx, r, rev, fn); err != nil {
 			return 0, fmt.Errorf("scan %s at revision %d: %w", r, rev, err)
 		}

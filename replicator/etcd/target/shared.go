@@ -42,7 +42,7 @@ func (c Chunk) Compare(ours func(key []byte) bool, scan func(fn func([]change.KV
 	if err := c.wellFormed(); err != nil {
 		return Replaced{}, err
 	}
-	d := &differ{want: c.Want, keep: c.Keep, refuse: c.Refuse}
+	d := &differ{want: c.Want, keep: c.Keep, refuse: c.Refuse, mine: c.Mine}
 	err := scan(func(kvs []change.KV) error {
 		for _, kv := range kvs {
 			if ours(kv.Key) {
@@ -60,7 +60,7 @@ func (c Chunk) Compare(ours func(key []byte) bool, scan func(fn func([]change.KV
 
 // Carry does what Compare found, in parts and as Replace promises.
 func (c Chunk) Carry(plan Replaced, split func([]change.Change) [][]change.Change, commit func(part []change.Change) (int64, error)) (Replaced, error) {
-	done := Replaced{Unchanged: plan.Unchanged, Refused: plan.Refused}
+	done := Replaced{Unchanged: plan.Unchanged, Refused: plan.Refused, Mine: plan.Mine}
 	if c.Hold {
 		done.Deleted, plan.Deleted = plan.Deleted, nil
 	}

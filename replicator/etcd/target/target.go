@@ -53,6 +53,9 @@ type Target struct {
 
 	released atomic.Bool // there may be markers of released keys
 	own      ownRevisions
+
+	single *SingleKeys // of a server that takes one key per transaction, or nil
+	singly
 }
 
 // guard is the cursor that our transactions insist on.
@@ -104,6 +107,9 @@ func Open(ctx context.Context, cli *clientv3.Client, key CursorKey, log *slog.Lo
 	for _, o := range opts {
 		o(t)
 	}
+	if t.single != nil {
+		t.limits = Limits{MaxOps: 1, MaxBytes: t.single.Limit}
+	}
 	if t.limits == (Limits{}) {
 		l, err := t.probe(ctx)
 		if err != nil {
@@ -120,7 +126,12 @@ func (t *Target) Limits() Limits { return t.limits }
 
 // Tier is the guarantee that this target can give; Open refuses those that
 // are not supported.
-func (t *Target) Tier() string { return TierEtcd }
+func (t *Target) Tier() string {
+	if t.single != nil {
+		return t.single.Tier
+	}
+	return TierEtcd
+}
 
 // Load reads the cursor (linearizable) and makes it the guard of the next
 // commits. Before Claim it takes the cursor as it is. After Claim it finds out
@@ -142,6 +153,7 @@ func (t *Target) Load(ctx context.Context) (c Cursor, found bool, modRev int64, 
 		}
 	}
 	t.guard.loaded, t.guard.modRev, t.guard.pending = true, now.modRev, nil
+	t.stands(now.rec.Cursor)
 	t.stored = len(now.raw)
 	return now.rec.Cursor, now.found(), now.modRev, nil
 }
@@ -160,6 +172,7 @@ func (t *Target) Claim(ctx context.Context, owner string, mutate func(c Cursor, 
 			return Cursor{}, 0, err
 		}
 		t.guard = guard{loaded: true, claimed: true, modRev: now.modRev}
+		t.stands(now.rec.Cursor)
 		next, err := mutate(now.rec.Cursor, now.found())
 		if err != nil {
 			return Cursor{}, 0, fmt.Errorf("claim the cursor %s: %w", t.key, err)
@@ -192,15 +205,17 @@ func (t *Target) read(ctx context.Context) (state, error) {
 }
 
 func (t *Target) state(resp *pb.RangeResponse) (state, error) {
+	at := resp.Header.GetRevision()
+	t.saw(at)
 	if len(resp.Kvs) == 0 {
-		return state{}, nil
+		return state{at: at}, nil
 	}
 	kv := resp.Kvs[0]
 	rec, err := decodeRecord(t.key, kv.Value)
 	if err != nil {
 		return state{}, err
 	}
-	return state{modRev: kv.ModRevision, raw: kv.Value, rec: rec}, nil
+	return state{at: at, modRev: kv.ModRevision, raw: kv.Value, rec: rec}, nil
 }
 
 // txn sends one transaction once. It bypasses clientv3's own Txn, which copies

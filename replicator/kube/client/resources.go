@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -77,4 +78,32 @@ func (c *Client) Resource(ctx context.Context, word string) (*meta.RESTMapping, 
 		return nil, fmt.Errorf("find the resource %s: %w", word, c.Explain(err))
 	}
 	return c.Mapping(ctx, kind)
+}
+
+// Listable are the resources that can be listed and applied to, each in the
+// version that the server prefers. A part of them that the server cannot tell of
+// is left out: an extension that is down keeps nothing else from being found.
+func (c *Client) Listable(ctx context.Context) ([]*meta.RESTMapping, error) {
+	lists, err := c.discovery.ServerPreferredResourcesWithContext(ctx)
+	if err != nil && !discovery.IsGroupDiscoveryFailedError(err) {
+		return nil, fmt.Errorf("ask for the resources: %w", c.Explain(err))
+	}
+	var out []*meta.RESTMapping
+	for _, l := range lists {
+		gv, err := schema.ParseGroupVersion(l.GroupVersion)
+		if err != nil {
+			return nil, fmt.Errorf("ask for the resources: %w", err)
+		}
+		for _, r := range l.APIResources {
+			if !slices.Contains(r.Verbs, "list") || !slices.Contains(r.Verbs, "patch") {
+				continue
+			}
+			m := &meta.RESTMapping{Resource: gv.WithResource(r.Name), GroupVersionKind: gv.WithKind(r.Kind), Scope: meta.RESTScopeRoot}
+			if r.Namespaced {
+				m.Scope = meta.RESTScopeNamespace
+			}
+			out = append(out, m)
+		}
+	}
+	return out, nil
 }

@@ -53,6 +53,22 @@ type Selection interface {
 	Owns(target string) bool
 }
 
+// Except is a selection without some delivered keys: those that somebody at the
+// target has written, of which it holds what both made of them.
+type Except struct {
+	Selection
+	Keys map[string]bool
+}
+
+// Map implements Selection.
+func (x Except) Map(source string) (string, bool) {
+	key, ok := x.Selection.Map(source)
+	return key, ok && !x.Keys[key]
+}
+
+// Owns implements Selection.
+func (x Except) Owns(target string) bool { return x.Selection.Owns(target) && !x.Keys[target] }
+
 // Rules is a selection by prefix. At most one rule may apply to a key.
 type Rules []Rule
 

@@ -43,6 +43,7 @@ type Plane struct {
 // part is one process of the control plane.
 type part struct {
 	name    string
+	args    []string
 	process *testbed.Process
 	log     *os.File
 }
@@ -93,14 +94,45 @@ func Start(ctx context.Context, bin, dir string, o Options) (*Plane, error) {
 func (p *Plane) Client() *Client { return p.client }
 
 // Close stops every part in the reverse order of the start, and waits for it.
-func (p *Plane) Close() error {
+func (p *Plane) Close() error { return errors.Join(p.halt(), p.Etcd.Close()) }
+
+func (p *Plane) halt() error {
 	var errs []error
 	for i := len(p.parts) - 1; i >= 0; i-- {
 		_, err := p.parts[i].process.Stop(stopTime)
 		errs = append(errs, err, p.parts[i].log.Close())
 	}
 	p.parts = nil
-	return errors.Join(append(errs, p.Etcd.Close())...)
+	return errors.Join(errs...)
+}
+
+// Reboot kills every part but the etcd, calls meanwhile, which may be nil, and
+// starts them again, at the same addresses. It returns when the API server is
+// ready.
+func (p *Plane) Reboot(ctx context.Context, meanwhile func()) error {
+	parts := p.parts
+	for _, part := range parts { // as a reset does: nobody is waited for
+		if err := part.process.Kill(); err != nil {
+			return fmt.Errorf("kill %s: %w", part.name, err)
+		}
+	}
+	if err := p.halt(); err != nil {
+		return fmt.Errorf("stop the control plane: %w", err)
+	}
+	if meanwhile != nil {
+		meanwhile()
+	}
+	ctx, cancel := context.WithTimeout(ctx, readyTime)
+	defer cancel()
+	for _, part := range parts {
+		if err := p.run(part.name, part.args...); err != nil {
+			return err
+		}
+		if err := p.Await(ctx, "the API server", p.client.ready); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // run starts one part, with its output in a file.
@@ -115,7 +147,7 @@ func (p *Plane) run(name string, args ...string) error {
 	if err != nil {
 		return errors.Join(err, log.Close())
 	}
-	p.parts = append(p.parts, part{name: name, process: process, log: log})
+	p.parts = append(p.parts, part{name: name, args: args, process: process, log: log})
 	return nil
 }
 

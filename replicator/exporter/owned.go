@@ -1,0 +1,95 @@
+package exporter
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/syncer-io/syncer/filter"
+	"github.com/syncer-io/syncer/replicator/change"
+	"github.com/syncer-io/syncer/replicator/fault"
+)
+
+// Owned are keys of the source that an importer writes there. They are another
+// cluster's: exporting them would send changes in circles.
+type Owned struct {
+	Source, Channel string // that the importer follows
+	Ranges          []change.Range
+}
+
+// ownedEvery is how often the source is asked for what importers write there.
+const ownedEvery = 30 * time.Second
+
+// learnOwned asks the source for what importers write there. One that does not
+// tell, because its user may not read that, is as one without importers.
+func (t *term) learnOwned(ctx context.Context) []Owned {
+	if t.cfg.Owned == nil {
+		return nil
+	}
+	owned, err := t.cfg.Owned(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			t.logger.Warn("whether importers write to the source is not known", "cause", err.Error(),
+				"try", "let the exporter's user read /syncer/cursor/ at the source")
+		}
+		return t.owned
+	}
+	return owned
+}
+
+// followOwned has the channels follow what importers write to the source.
+func (t *term) followOwned(ctx context.Context) error {
+	ticker := time.NewTicker(ownedEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		owned := t.learnOwned(ctx)
+		t.mu.Lock()
+		if !sameOwned(t.owned, owned) {
+			t.owned = owned
+			edges, err := t.pairs.Edges(ctx)
+			if err == nil {
+				err = t.muster(t.policies, edges)
+			}
+			if err != nil {
+				t.mu.Unlock()
+				return err
+			}
+		}
+		t.mu.Unlock()
+	}
+}
+
+func sameOwned(a, b []Owned) bool {
+	return slices.EqualFunc(a, b, func(x, y Owned) bool { return fmt.Sprint(x) == fmt.Sprint(y) })
+}
+
+// beside are the same policies, on a source to which importers write that.
+func (p *policies) beside(owned []Owned) *policies {
+	if sameOwned(p.owned, owned) {
+		return p
+	}
+	q := *p
+	q.owned = owned
+	return &q
+}
+
+// free is an error when a policy selects what an importer writes.
+func (p *policies) free(policy string, s *filter.Selection) error {
+	for _, o := range p.owned {
+		for _, mine := range s.SourceRanges() {
+			for _, theirs := range o.Ranges {
+				if both := mine.Intersect(theirs); !both.Empty() {
+					return fault.New(fault.Safety, "exclude them from the policy: each key has one cluster that it comes from",
+						"policy %s selects %s, which an importer writes here from source %s, channel %s", policy, both, o.Source, o.Channel)
+				}
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,313 @@
+package importer
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/syncer-io/syncer/conflict"
+	"github.com/syncer-io/syncer/conflict/ledger"
+	"github.com/syncer-io/syncer/filter"
+	"github.com/syncer-io/syncer/replicator/change"
+	"github.com/syncer-io/syncer/replicator/etcd/target"
+	"github.com/syncer-io/syncer/replicator/status"
+)
+
+// conflictRule is what the policy says of the edge's changes of a key.
+func (a *applier) conflictRule(key []byte) conflict.Rule {
+	i := filter.RuleOf(a.rules, key)
+	if i < 0 {
+		return conflict.Rule{Policy: conflict.SourceWins}
+	}
+	return ruleOf(a.rules[i])
+}
+
+func ruleOf(r filter.RuleInfo) conflict.Rule {
+	out := conflict.Rule{Policy: conflict.Policy(cmp.Or(r.Conflict, string(conflict.SourceWins)))}
+	for _, i := range r.Ignore {
+		out.Ignore = append(out.Ignore, conflict.Ignore{Paths: i.Paths, When: conflict.When(i.When)})
+	}
+	return out
+}
+
+// yields reports whether what the edge changes by a rule never stays.
+func yields(r filter.RuleInfo) bool {
+	return (r.Conflict == "" || r.Conflict == string(conflict.SourceWins)) && len(r.Ignore) == 0
+}
+
+// protects reports whether the edge's change of one of the keys may have to
+// stay.
+func (a *applier) protects(changes []change.Change) bool {
+	if !slices.ContainsFunc(a.rules, func(r filter.RuleInfo) bool { return !yields(r) }) {
+		return false
+	}
+	return slices.ContainsFunc(changes, func(c change.Change) bool {
+		i := filter.RuleOf(a.rules, c.Key)
+		return i >= 0 && !yields(a.rules[i])
+	})
+}
+
+// revise tries keys again that hold what the edge made of them although their
+// rule does not say so any more, and those over which was fought before the
+// importer started.
+func (a *applier) revise(ctx context.Context) error {
+	var again []*parkedGroup
+	for _, g := range a.parked.groups {
+		if !status.Local(g.Why) {
+			continue
+		}
+		for key := range g.keys {
+			i := filter.RuleOf(a.rules, []byte(key))
+			if g.Why == status.Fighting || i >= 0 && yields(a.rules[i]) {
+				again = append(again, g)
+				break
+			}
+		}
+	}
+	return a.tryAgain(ctx, again)
+}
+
+// meets reports whether the edge changed one of the keys.
+func (a *applier) meets(changes []change.Change) bool {
+	for _, c := range changes {
+		if k := a.parked.keys[string(c.Key)]; k != nil && status.Local(k.group.Why) {
+			return true
+		}
+	}
+	return false
+}
+
+// reconciled is what is written of a changeset, of which the edge changed some
+// keys. A transaction of the source stays one: what is decided about one key
+// holds for all of them.
+func (a *applier) reconciled(ctx context.Context, s change.Changeset) (change.Changeset, error) {
+	if !a.meets(s.Changes) {
+		return s, nil
+	}
+	if err := a.barrier(ctx); err != nil {
+		return s, err
+	}
+	if err := a.known(ctx); err != nil {
+		return s, err
+	}
+	m, err := a.meeting(ctx, s.Changes, func(key []byte) bool {
+		k := a.parked.keys[string(key)]
+		return k != nil && status.Local(k.group.Why)
+	})
+	if err != nil {
+		return s, err
+	}
+	s.Changes, err = a.decide(ctx, m, s.Revision)
+	return s, err
+}
+
+// meeting is what the source changed together, beside what the edge has of it.
+type meeting struct {
+	cases []conflict.Case
+	dirty []bool
+}
+
+// meeting reads what the edge has of the keys, and what was replicated last of
+// those that it changed.
+func (a *applier) meeting(ctx context.Context, changes []change.Change, dirty func(key []byte) bool) (meeting, error) {
+	var m meeting
+	for _, c := range changes {
+		var value []byte
+		var rev int64
+		err := a.promptly(ctx, func() (err error) {
+			value, rev, err = a.target.Get(ctx, c.Key)
+			return err
+		})
+		if err != nil {
+			return m, err
+		}
+		x := conflict.Case{Key: c.Key, Edge: conflict.Value{Present: rev > 0, Bytes: value}}
+		x.Source = conflict.Value{Present: c.Op == change.Put, Bytes: c.Value}
+		d := dirty(c.Key)
+		if !d {
+			x.Base, x.BaseKnown = x.Edge, true
+		} else if x.Base, x.BaseKnown, err = a.lastReplicated(c.Key); err != nil {
+			return m, err
+		}
+		m.cases, m.dirty = append(m.cases, x), append(m.dirty, d)
+	}
+	return m, nil
+}
+
+// decide gives what is written of a meeting, and sets aside what is not.
+func (a *applier) decide(ctx context.Context, m meeting, revision int64) ([]change.Change, error) {
+	decisions := a.verdict(m)
+	var write []change.Change
+	groups := make(map[string][]conflict.Case)
+	reason := ""
+	for i, c := range m.cases {
+		d, rule := decisions[i], a.conflictRule(c.Key)
+		if m.dirty[i] && !equal(c.Edge, c.Source) {
+			group := int64(0)
+			if len(m.cases) > 1 {
+				group = revision
+			}
+			a.note(d, rule, c, target.Local{}, revision, group)
+		}
+		reason = cmp.Or(reason, d.Reason)
+		switch d.Outcome {
+		case conflict.TakeSource:
+			write = append(write, changeTo(c.Key, c.Source))
+		case conflict.WriteMerged:
+			groups[status.Merged] = append(groups[status.Merged], c)
+			a.merging[string(c.Key)] = struct{}{}
+			write = append(write, changeTo(c.Key, d.Write))
+		case conflict.KeepEdge:
+			groups[whyKept(rule)] = append(groups[whyKept(rule)], c)
+		default:
+			groups[status.Conflict] = append(groups[status.Conflict], c)
+		}
+	}
+	for why, cases := range groups {
+		a.setGroupApart(why, reason, cases)
+	}
+	if err := a.keepNotes(); err != nil {
+		return nil, err
+	}
+	return write, a.parked.save(ctx, a)
+}
+
+// verdict is what becomes of each key.
+func (a *applier) verdict(m meeting) []conflict.Decision {
+	members := make([]conflict.Member, len(m.cases))
+	for i, c := range m.cases {
+		members[i] = conflict.Member{Rule: a.conflictRule(c.Key), Case: c}
+	}
+	return conflict.DecideGroup(members...)
+}
+
+// lastReplicated is what was replicated last of a key that the edge changed.
+func (a *applier) lastReplicated(key []byte) (v conflict.Value, known bool, err error) {
+	r, found, err := a.im.ledger.Last(key)
+	if err != nil || !found {
+		return v, false, err
+	}
+	v, known = r.Source.Value()
+	return v, known, nil
+}
+
+// note has a decision recorded, with the next keepNotes.
+func (a *applier) note(d conflict.Decision, rule conflict.Rule, c conflict.Case, l target.Local, revision, group int64) {
+	name := ""
+	if i := filter.RuleOf(a.rules, c.Key); i >= 0 {
+		name = a.rules[i].Name
+	}
+	if d.Type.Conflict() {
+		a.im.view.met(d.Type)
+	}
+	a.im.logger.Info("the edge changed a key that is replicated", "key", string(c.Key), "type", string(d.Type), "outcome", string(d.Outcome), "policy", string(rule.Policy), "by", l.By)
+	r := ledger.Record{
+		Time: time.Now().UTC(), Key: c.Key, Type: d.Type, Policy: rule.Policy, Rule: name, Outcome: d.Outcome, Reason: d.Reason,
+		Fields: d.Fields, Kept: d.Kept, Base: ledger.Value{Unknown: true}, Edge: ledger.Of(c.Edge), Source: ledger.Of(c.Source),
+		SourceRevision: revision, LocalRevision: l.Revision, By: l.By, Group: group, Open: d.Outcome == conflict.Hold,
+	}
+	if c.BaseKnown {
+		r.Base = ledger.Of(c.Base)
+	}
+	a.notes = append(a.notes, r)
+}
+
+// keepNotes records what was decided. It comes before what is decided is done: a
+// value that is written over is on record first.
+func (a *applier) keepNotes() error {
+	if _, err := a.im.ledger.Append(a.notes...); err != nil {
+		return fmt.Errorf("record %d conflicts: %w", len(a.notes), err)
+	}
+	a.notes = nil
+	return nil
+}
+
+// settled notes that nothing is open about a key any more.
+func (a *applier) settled(key []byte, how string) error {
+	if err := a.im.ledger.Settle(key, how); err != nil {
+		return fmt.Errorf("record that key %q is settled: %w", key, err)
+	}
+	return nil
+}
+
+// mine says which keys a chunk does not write over: while no watch told of them,
+// those that the edge may have made, by a rule that lets it keep them. nil when
+// there are none.
+func (a *applier) mine() func(local change.KV) bool {
+	if a.sight != nil {
+		return nil // what the edge changed is set aside already
+	}
+	for _, r := range a.rules {
+		if !yields(r) {
+			return func(local change.KV) bool {
+				i := filter.RuleOf(a.rules, local.Key)
+				return i >= 0 && !yields(a.rules[i]) && !change.IsReleased(local.Value)
+			}
+		}
+	}
+	return nil
+}
+
+// claimed decides about keys that a chunk did not write over.
+func (a *applier) claimed(ctx context.Context, changes []change.Change) error {
+	for _, c := range changes {
+		var rev int64
+		err := a.promptly(ctx, func() (err error) {
+			_, rev, err = a.target.Get(ctx, c.Key)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		// What stood there when others were last seen is ours, and old.
+		edge := rev > 0 && (a.lost == 0 || rev > a.lost && !a.auditor.ours(rev))
+		if err := a.rejoinOne(ctx, c, edge); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rejoined decides about keys that the edge changed, and of which a chunk has
+// something new.
+func (a *applier) rejoined(ctx context.Context) error {
+	changes := a.rejoin
+	a.rejoin = nil
+	if len(changes) == 0 {
+		return nil
+	}
+	if err := a.barrier(ctx); err != nil {
+		return err
+	}
+	for _, c := range changes {
+		if err := a.rejoinOne(ctx, c, true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *applier) rejoinOne(ctx context.Context, c change.Change, edge bool) error {
+	for {
+		m, err := a.meeting(ctx, []change.Change{c}, func([]byte) bool { return edge })
+		if err != nil {
+			return err
+		}
+		write, err := a.decide(ctx, m, a.position)
+		if err != nil {
+			return err
+		}
+		if len(write) == 0 {
+			return nil
+		}
+		dirty, err := a.dirty(ctx, a.commit(ctx, write, a.standing()))
+		if refusal(err) {
+			return a.refuseEach(ctx, write)
+		}
+		if !dirty || err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,233 @@
+package importer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/syncer-io/syncer/replicator/change"
+	"github.com/syncer-io/syncer/replicator/etcd/target"
+)
+
+// sight is what others write to the selection at the target, as it comes. The
+// applier owns it; one goroutine watches, and ends with close.
+type sight struct {
+	seen    int64            // every write of others at or below it was dealt with
+	ours    map[string]int64 // keys that we wrote above seen, and the revision
+	written []written        // the same, oldest first
+	fights  map[string]*fight
+
+	batches chan glimpse // closed when the watch has ended
+	first   *glimpse     // received, and not dealt with
+	ended   bool
+	err     error // why the watch ended; of ended
+	stop    context.CancelFunc
+}
+
+// glimpse is what the watch tells at once.
+type glimpse struct {
+	writes []target.Local
+	seen   int64
+}
+
+type written struct {
+	revision int64
+	keys     []string
+}
+
+// mostOurs bounds how many keys of ours the watch may be behind.
+const mostOurs = 50_000
+
+func newSight(ctx context.Context, t Target, ranges []change.Range, from int64) *sight {
+	ctx, stop := context.WithCancel(ctx)
+	s := &sight{
+		seen: from, ours: make(map[string]int64), fights: make(map[string]*fight),
+		batches: make(chan glimpse), stop: stop,
+	}
+	go func() {
+		defer close(s.batches)
+		s.err = t.Watch(ctx, ranges, from, func(writes []target.Local, seen int64) error {
+			select {
+			case s.batches <- glimpse{writes, seen}:
+				return nil
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		})
+	}()
+	return s
+}
+
+// close ends the watch and waits for it.
+func (s *sight) close() {
+	if s == nil {
+		return
+	}
+	s.stop()
+	for range s.batches {
+		continue // nobody deals with it: it comes again
+	}
+}
+
+// received takes what came out of batches.
+func (s *sight) received(g glimpse, ok bool) {
+	if !ok {
+		s.ended = true
+		return
+	}
+	s.first = &g
+}
+
+// next is the next glimpse, if there is one now.
+func (s *sight) next() (g glimpse, ok bool) {
+	if s.first == nil && !s.ended {
+		select {
+		case g, ok := <-s.batches:
+			s.received(g, ok)
+		default:
+		}
+	}
+	if s.first == nil {
+		return glimpse{}, false
+	}
+	g, s.first = *s.first, nil
+	return g, true
+}
+
+// wait waits until there is a next glimpse, or never will be.
+func (s *sight) wait(ctx context.Context) error {
+	if s.first != nil || s.ended {
+		return nil
+	}
+	select {
+	case g, ok := <-s.batches:
+		s.received(g, ok)
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// wrote notes keys that we wrote.
+func (s *sight) wrote(revision int64, keys []string) {
+	if s == nil || revision <= s.seen || len(keys) == 0 {
+		return
+	}
+	for _, k := range keys {
+		s.ours[k] = revision
+	}
+	s.written = append(s.written, written{revision, keys})
+}
+
+// passed notes up to where writes of others were dealt with.
+func (s *sight) passed(seen int64) {
+	s.seen = max(s.seen, seen)
+	for len(s.written) > 0 && s.written[0].revision <= s.seen {
+		for _, k := range s.written[0].keys {
+			if s.ours[k] <= s.seen {
+				delete(s.ours, k)
+			}
+		}
+		s.written = s.written[1:]
+	}
+}
+
+// newest is the revision above which a write of the key is not known.
+func (s *sight) newest(key []byte) int64 { return max(s.seen, s.ours[string(key)]) }
+
+// open begins to watch behind a revision at which what others wrote is known.
+func (a *applier) open(ctx context.Context, from int64) {
+	a.sight = newSight(ctx, a.target, a.ranges, from)
+	a.im.sight = a.sight
+	a.im.view.sees(from)
+}
+
+// notice deals with what others wrote, as far as it is here. A paused edge deals
+// with it when it goes on.
+func (a *applier) notice(ctx context.Context) error {
+	for a.sight != nil && !a.cursor.Paused {
+		g, ok := a.sight.next()
+		switch {
+		case ok:
+			if err := a.dealWith(ctx, g); err != nil {
+				return err
+			}
+		case a.sight.ended:
+			return a.blind(ctx)
+		default:
+			return a.fightOn(ctx)
+		}
+	}
+	return nil
+}
+
+// noticeUpTo deals with everything that others wrote up to a revision of the
+// target.
+func (a *applier) noticeUpTo(ctx context.Context, revision int64) error {
+	for a.sight != nil && a.sight.seen < revision && !a.cursor.Paused {
+		if err := a.sight.wait(ctx); err != nil {
+			return err
+		}
+		if err := a.notice(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// blind goes on without a watch: what others wrote is found by comparing.
+func (a *applier) blind(ctx context.Context) error {
+	err := a.sight.err
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if !errors.Is(err, target.ErrCompacted) && !errors.Is(err, errors.ErrUnsupported) {
+		return fmt.Errorf("watch what others write to the target: %w", err)
+	}
+	a.im.logger.Warn("what others wrote to the target is not known any more: it is compared", "seen", a.sight.seen, "cause", err.Error())
+	a.sightless = errors.Is(err, errors.ErrUnsupported)
+	a.sight, a.lost = nil, a.sight.seen
+	a.im.view.sees(0)
+	a.forgetTable()
+	return nil
+}
+
+// dirty deals with a write of others that kept a commit from being made, and
+// reports whether it was that.
+func (a *applier) dirty(ctx context.Context, err error) (bool, error) {
+	var d *target.Dirty
+	if !errors.As(err, &d) {
+		return false, err
+	}
+	return true, a.noticeUpTo(ctx, d.Revision)
+}
+
+// soonest is when the next key that is fought over is put right, zero when there
+// is none.
+func (s *sight) soonest() (at time.Time) {
+	if s == nil {
+		return at
+	}
+	for _, f := range s.fights {
+		if !f.due.IsZero() && (at.IsZero() || f.due.Before(at)) {
+			at = f.due
+		}
+	}
+	return at
+}
+
+// due tells when something may be tried again: a key that is fought over, or one
+// that the target refused. nil never tells.
+func (a *applier) due() (<-chan time.Time, func()) {
+	at := a.sight.soonest()
+	in := time.Until(at)
+	if d, ok := a.retryIn(); ok && (at.IsZero() || d < in) {
+		at, in = time.Now().Add(d), d
+	}
+	if at.IsZero() {
+		return nil, func() {}
+	}
+	timer := time.NewTimer(in)
+	return timer.C, func() { timer.Stop() }
+}

@@ -1,0 +1,122 @@
+package client
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// Stored is where the server serves a resource: in the version that is given,
+// or, with "", in the one in which it stores the objects, or else prefers.
+// meta.IsNoMatchError tells that it serves none. The server is asked each time.
+func (c *Client) Stored(ctx context.Context, group, plural, version string) (*meta.RESTMapping, error) {
+	versions := []string{version}
+	if version == "" {
+		var err error
+		if versions, err = c.versions(ctx, group); err != nil {
+			return nil, err
+		}
+	}
+	var first *meta.RESTMapping
+	for _, v := range versions {
+		gv := schema.GroupVersion{Group: group, Version: v}
+		m, hash, err := c.served(ctx, gv, plural)
+		if err != nil {
+			return nil, err
+		}
+		if m != nil && hash == storageHash(m.GroupVersionKind) {
+			return m, nil
+		}
+		if first == nil {
+			first = m
+		}
+	}
+	if first == nil {
+		return nil, &meta.NoResourceMatchError{PartialResource: schema.GroupVersionResource{Group: group, Resource: plural}}
+	}
+	return first, nil
+}
+
+// versions of a group, the preferred one first; none when there is no such group.
+func (c *Client) versions(ctx context.Context, group string) ([]string, error) {
+	if group == "" {
+		return []string{"v1"}, nil
+	}
+	var g metav1.APIGroup
+	if found, err := c.tell(ctx, &g, "apis", group); err != nil || !found {
+		return nil, err
+	}
+	versions := []string{g.PreferredVersion.Version}
+	for _, v := range g.Versions {
+		if !slices.Contains(versions, v.Version) {
+			versions = append(versions, v.Version)
+		}
+	}
+	return versions, nil
+}
+
+// served is a resource in one version; nil when the server does not serve it so.
+func (c *Client) served(ctx context.Context, gv schema.GroupVersion, plural string) (_ *meta.RESTMapping, hash string, err error) {
+	path := []string{"apis", gv.Group, gv.Version}
+	if gv.Group == "" {
+		path = []string{"api", gv.Version}
+	}
+	var l metav1.APIResourceList
+	if found, err := c.tell(ctx, &l, path...); err != nil || !found {
+		return nil, "", err
+	}
+	for _, r := range l.APIResources {
+		if r.Name != plural {
+			continue
+		}
+		m := &meta.RESTMapping{Resource: gv.WithResource(plural), GroupVersionKind: gv.WithKind(r.Kind), Scope: meta.RESTScopeRoot}
+		if r.Namespaced {
+			m.Scope = meta.RESTScopeNamespace
+		}
+		return m, r.StorageVersionHash, nil
+	}
+	return nil, "", nil
+}
+
+// tell reads a document of the server about itself.
+func (c *Client) tell(ctx context.Context, into any, path ...string) (found bool, err error) {
+	raw, err := c.discovery.RESTClient().Get().AbsPath(path...).DoRaw(ctx)
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(raw, into)
+	}
+	if err != nil {
+		return false, fmt.Errorf("ask for the resources in %v: %w", path, c.Explain(err))
+	}
+	return true, nil
+}
+
+// storageHash is what the server says of a resource whose objects are stored as
+// this kind.
+func storageHash(k schema.GroupVersionKind) string {
+	sum := sha256.Sum256([]byte(k.Group + "/" + k.Version + "/" + k.Kind))
+	return base64.StdEncoding.EncodeToString(sum[:8])
+}
+
+// Ready is nil when the server says that all of it has started. One that does
+// not let us ask counts as ready.
+func (c *Client) Ready(ctx context.Context) error {
+	_, err := c.discovery.RESTClient().Get().AbsPath("/readyz").MaxRetries(0).DoRaw(ctx)
+	if apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) || apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("ask whether the server is ready: %w", c.Explain(err))
+	}
+	return nil
+}
