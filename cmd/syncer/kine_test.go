@@ -3,7 +3,6 @@ package main_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -25,12 +24,13 @@ func TestEdgeOnKine(t *testing.T) {
 	etcd := testbed.EtcdConfig{Fast: true}
 	r := newRigOf(t, parts{binary: armedBinary, source: etcd, kine: true, join: (*rig).joins})
 	r.burst(workload.Load{Ops: 500})
+	r.truth.target().name = "first copy"
 	r.start()
 	r.prove()
 	r.declaresKine()
 
 	t.Log("changes, and restarts of the kine")
-	r.truth.segment(false)
+	r.truth.segment("restarts", false)
 	stop := r.load(usual)
 	for range 3 {
 		r.truth.moves()
@@ -43,7 +43,7 @@ func TestEdgeOnKine(t *testing.T) {
 	r.prove()
 
 	t.Log("importers that die within a commit")
-	r.truth.segment(true)
+	r.truth.segment("crashes", true)
 	stop = r.load(usual)
 	for _, name := range []failpoint.Name{failpoint.TxnBefore, failpoint.TxnAfter} {
 		for range 3 {
@@ -55,6 +55,7 @@ func TestEdgeOnKine(t *testing.T) {
 	}
 	stop()
 	r.settle()
+	r.truth.onKine()
 }
 
 // declaresKine makes sure that nobody who asks takes the edge for more than it
@@ -76,26 +77,40 @@ func (r *rig) declaresKine() {
 }
 
 // segment begins another record of the target, from what it holds now.
-func (tr *truth) segment(crashed bool) {
+func (tr *truth) segment(name string, crashed bool) {
 	tr.r.t.Helper()
 	tr.catchUp(tr.target())
 	tr.breakTarget(func(context.Context) error { return nil })
-	tr.target().crashed = crashed
+	tr.target().name, tr.target().crashed = name, crashed
 }
 
-// onKine is every guarantee that is given on a kine. What a crash cut off is
-// written again, not always in the same steps.
-func onKine(crashed, final bool) func(guarantee.Case) error {
-	return func(c guarantee.Case) error {
-		err := errors.Join(guarantee.Prefix(c), guarantee.Ordered(c), guarantee.Contained(c))
-		if final {
-			err = errors.Join(err, guarantee.Convergent(c))
+// onKine holds each guarantee that is given on a kine, by its name, against what
+// was recorded. What a crash cut off is written again, not always in the same
+// steps.
+func (tr *truth) onKine() {
+	type guarantees map[string]func(guarantee.Case) error
+	anywhere := guarantees{"Prefix": guarantee.Prefix, "Ordered": guarantee.Ordered, "Contained": guarantee.Contained}
+	uninterrupted := guarantees{"Once": guarantee.Once, "Resumable": guarantee.Resumable}
+	final := guarantees{"Convergent": guarantee.Convergent}
+	hold := func(when string, of guarantees, c guarantee.Case) {
+		for name, holds := range of {
+			tr.r.t.Run(name+"/"+when, func(t *testing.T) {
+				if err := holds(c); err != nil {
+					t.Error(err)
+				}
+			})
 		}
-		if !crashed {
+	}
+	for i, s := range tr.targets {
+		c := tr.caseOf(s)
+		hold(s.name, anywhere, c)
+		if i == len(tr.targets)-1 {
+			hold(s.name, final, c)
+		}
+		if !s.crashed {
 			c.Target = folded(c.Target)
-			err = errors.Join(err, guarantee.Once(c), guarantee.Resumable(c))
+			hold(s.name, uninterrupted, c)
 		}
-		return err
 	}
 }
 

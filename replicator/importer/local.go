@@ -91,7 +91,8 @@ func newestOf(writes []target.Local) []edit {
 // replicated last.
 func (a *applier) judge(ctx context.Context, e edit) (*mend, error) {
 	k := a.parked.keys[string(e.Key)]
-	if k != nil && (k.group.Why != status.Merged || a.changedBack(k, e)) {
+	again := k != nil && (k.group.Why == status.Merged || k.group.Why == status.Kept)
+	if k != nil && (!again || a.changedBack(k, e)) {
 		return nil, a.changedAgain(k, e)
 	}
 	c := conflict.Case{Key: e.Key, Edge: conflict.Value{Present: !e.Deleted, Bytes: e.Value}}

@@ -2,6 +2,7 @@ package kine_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"maps"
 	"strings"
@@ -277,5 +278,51 @@ func TestServerIsKilledUnderWrites(t *testing.T) {
 	a, err := b.Audit(t.Context(), ranges, 1, 0, func(int64) bool { return false })
 	if err != nil || a.Foreign != nil || a.Count != 52 {
 		t.Errorf("the audit finds %d keys, foreign %q, %v", a.Count, a.Foreign, err)
+	}
+}
+
+// A kine whose disk is full answers the creation of a key as if it had made it.
+// Nothing is taken for written that is not.
+func TestDiskIsFull(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	if err := b.server.Limit(t.Context(), 60); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{}
+	failed := 0
+	for i := range 60 {
+		k, v := fmt.Sprintf("/a/%02d", i), strings.Repeat("v", 5_000)
+		c := target.Cursor{Revision: int64(i + 1)}
+		if _, err := b.Commit(t.Context(), target.Tx{Changes: []change.Change{put(k, v)}, Cursor: &c}); err != nil {
+			failed++
+			continue
+		}
+		want[k] = v
+	}
+	if failed == 0 || len(want) == 0 {
+		t.Fatalf("%d commits failed, %d did not: the test shows nothing", failed, len(want))
+	}
+	b.holds(want)
+	if err := b.server.Limit(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, _, err := b.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.cursor.Revision = 100
+	want["/a/99"] = "there is room again"
+	b.commit(put("/a/99", want["/a/99"]))
+	b.holds(want)
+}
+
+// holds checks that the server holds at least these keys.
+func (b *bench) holds(want map[string]string) {
+	b.t.Helper()
+	got := b.content("/a/")
+	for k, v := range want {
+		if got[k] != v {
+			b.t.Errorf("%s counts as written and is %.20q", k, got[k])
+		}
 	}
 }

@@ -225,6 +225,7 @@ func TestScanAndReplace(t *testing.T) {
 	}
 	b.commit(all...)
 	b.foreign("/c/other", "stays")
+	b.foreign("z", "stays") // behind kine's own key
 	b.foreign("/a/zz", "local")
 	want := []change.KV{{Key: []byte("/a/007"), Value: []byte("other")}, {Key: []byte("/a/008"), Value: []byte("value 8")}, {Key: []byte("/b/1"), Value: []byte("new")}}
 	done, err := b.Replace(t.Context(), target.Chunk{Range: change.Range{}, Want: want})
@@ -244,7 +245,7 @@ func TestScanAndReplace(t *testing.T) {
 		}
 		return nil
 	})
-	if want := []string{"/a/007", "/a/008", "/b/1", "/c/other", "/registry/health", key.String()}; err != nil || !slices.Equal(got, want) {
+	if want := []string{"/a/007", "/a/008", "/b/1", "/c/other", "/registry/health", key.String(), "z"}; err != nil || !slices.Equal(got, want) {
 		t.Errorf("everything is %q, %v, want %q", got, err, want)
 	}
 }

@@ -52,6 +52,7 @@ type Source struct {
 	nudge     chan struct{} // Nudge sends, the asker of the watch receives; never closed
 
 	breaks atomic.Int64
+	warmed atomic.Int64 // the number of breaks when the server was last warmed, plus 1
 	uid    string // of the cluster; only Watch uses it
 }
 

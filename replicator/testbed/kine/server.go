@@ -28,6 +28,7 @@ type Server struct {
 	bin, dir, address string
 	client            *clientv3.Client
 	process           *testbed.Process // nil while stopped
+	pages             int              // of the database, at most; 0 is as many as it needs
 }
 
 // New starts a kine for a test and ends it with the test. It keeps all its
@@ -72,11 +73,15 @@ func (s *Server) Start(ctx context.Context) error {
 	if s.process != nil {
 		return nil
 	}
+	database := "sqlite://" + filepath.Join(s.dir, "state.db") + parameters
+	if s.pages > 0 {
+		database += fmt.Sprintf("&_pragma=max_page_count(%d)", s.pages)
+	}
 	p, err := testbed.StartProcess(testbed.ProcessConfig{
 		Path: s.bin, Dir: s.dir, DieWithParent: true,
 		Args: []string{
 			"--listen-address", "tcp://" + s.address,
-			"--endpoint", "sqlite://" + filepath.Join(s.dir, "state.db") + parameters,
+			"--endpoint", database,
 			"--metrics-bind-address", "0",
 			"--compact-min-retain", "0",
 		},
@@ -126,6 +131,13 @@ func (s *Server) Wipe(ctx context.Context) error {
 		err = errors.Join(err, os.Remove(f))
 	}
 	return errors.Join(err, s.Start(ctx))
+}
+
+// Limit restarts the server with a database of at most some pages of 4 KiB, as
+// if its disk were full behind them; 0 is no limit.
+func (s *Server) Limit(ctx context.Context, pages int) error {
+	s.pages = pages
+	return errors.Join(s.Stop(), s.Start(ctx))
 }
 
 // Output is the end of what the running server wrote.
