@@ -142,3 +142,20 @@ func wait(ctx context.Context, pause *backoff.ExponentialBackOff) error {
 		return context.Cause(ctx)
 	}
 }
+
+// ReadCursor reads where a channel stands, for whoever only looks.
+func ReadCursor(ctx context.Context, c *client.Client, key target.CursorKey) (cursor target.Cursor, found bool, err error) {
+	t := &Target{key: key, maps: ownMaps{client: c, key: key}}
+	s, err := t.readCursor(ctx)
+	return s.cursor, s.found(), err
+}
+
+// Rights are those that an importer needs in its own namespace, whatever the
+// policy selects.
+func Rights() []client.Rule {
+	var out []client.Rule
+	for _, verb := range []string{"get", "list", "create", "update", "delete"} {
+		out = append(out, client.Rule{Verb: verb, Resource: "configmaps", Namespace: Namespace})
+	}
+	return out
+}
