@@ -68,7 +68,7 @@ func insist(ctx context.Context, logger *slog.Logger, what string, try func() er
 		if ctx.Err() != nil {
 			return errDone
 		}
-		logger.Error(what+" is not usable, trying again", "cause", err.Error(), "try", fault.Try(err))
+		logger.Error("a cluster is not usable, trying again", "which", what, "cause", err.Error(), "try", fault.Try(err))
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():

@@ -80,6 +80,9 @@ func (a *applier) commitAll(ctx context.Context, changes []change.Change, cursor
 	a.cursor, a.wrote = cursor, time.Now()
 	a.keep, a.kept = a.behind, 0
 	a.im.view.committed(cursor)
+	if err := a.keepUp(ctx); err != nil {
+		return err
+	}
 	return a.parked.saveGone(ctx, a)
 }
 

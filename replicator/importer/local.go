@@ -156,7 +156,7 @@ func (a *applier) putRight(e edit, c conflict.Case) (*mend, error) {
 		a.admit(e.Key, c.Edge)
 		return nil, nil //nolint:nilnil // the comparison does it
 	}
-	if a.sight.fought(c, e.By) {
+	if a.sight.fought(c) {
 		a.setApart(status.Fighting, fmt.Sprintf("key %q is changed at the edge as often as it is put right%s", e.Key, by(e.By)), c)
 		return nil, nil //nolint:nilnil // it is tried again later
 	}
@@ -369,7 +369,7 @@ const (
 
 // fought counts that a key is to be put right, and reports whether that is put
 // off.
-func (s *sight) fought(c conflict.Case, by string) bool {
+func (s *sight) fought(c conflict.Case) bool {
 	now := time.Now()
 	f := s.fights[string(c.Key)]
 	if f == nil || now.Sub(f.first) > fightWithin && f.pause == 0 || f.pause > 0 && now.Sub(f.due) > 2*mostFightPause {

@@ -108,7 +108,7 @@ func (c *Client) supported() error {
 	minor, err2 := strconv.Atoi(strings.TrimRight(c.Version.Minor, "+"))
 	switch {
 	case err != nil || err2 != nil:
-		return nil // a server that counts otherwise may be new enough
+		return nil //nolint:nilerr // a server that counts otherwise may be new enough
 	case major < 1 || major == 1 && minor < LeastMinor:
 		return fault.New(fault.Check, fmt.Sprintf("upgrade the cluster to 1.%d or later", LeastMinor),
 			"the API server at %s is of version %s, which is too old", c.Host, c.Version.GitVersion)

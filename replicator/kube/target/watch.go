@@ -263,7 +263,7 @@ func (w *watcher) resource(ctx context.Context, h head) error {
 		}
 		w.t.watching.look() // for what happened while nobody watched
 		if wait(ctx, pause) != nil {
-			break
+			return nil //nolint:nilerr // it ends with the watch
 		}
 	}
 	return nil
