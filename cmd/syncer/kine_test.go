@@ -65,19 +65,19 @@ func TestEdgeOnKine(t *testing.T) {
 		}
 		break
 	}
-	r.importer.says(t, 0, edited)
+	r.importer.says(t, 0, noticed)
 	r.prove()
 }
 
-// edited is how an importer notes that a key was changed at the edge.
-const edited = "the edge changed a key that is replicated"
+// noticed is how an importer notes that a key was changed at the edge.
+const noticed = "the edge changed a key that is replicated"
 
 // blamesNobody makes sure that no importer took what another wrote, before it
 // died, for an edit of the edge.
 func (r *rig) blamesNobody() {
 	r.t.Helper()
-	if text := r.importer.journal.all(); strings.Contains(text, edited) {
-		r.t.Errorf("nobody edited anything, and the importer says:\n%s", lastLines(text[:strings.Index(text, edited)+400], 6))
+	if text := r.importer.journal.all(); strings.Contains(text, noticed) {
+		r.t.Errorf("nobody edited anything, and the importer says:\n%s", lastLines(text[:strings.Index(text, noticed)+400], 6))
 	}
 }
 
