@@ -61,7 +61,7 @@ var catalogue = []row{
 	{id: "S17", what: "a prefix is added to or removed from the selection under load",
 		tests: "e2e.TestPrefixIsAddedUnderLoad e2e.TestRuleLeavesThePolicy e2e.TestMappingChangesUnderLoad"},
 	{id: "S18", what: "the right to read is revoked, or covers a part of the prefix only",
-		tests: "e2e.TestSourceRefusesTheExporter source.TestRevokedPermissionEndsTheNextStream source.TestPartOfThePermissionIsAnError"},
+		tests: "e2e.TestSourceRefusesTheExporter e2e.TestOneChannelFailsAndTheOtherGoesOn source.TestRevokedPermissionEndsTheNextStream source.TestPartOfThePermissionIsAnError"},
 	{id: "S19", what: "clocks jump",
 		notHere: "a clock of one daemon cannot be moved beside the others; order, fencing and retention use no clock of ours",
 		tests:   "status.TestMergeMeasuresTheLag pairing.TestTokenExpires"},

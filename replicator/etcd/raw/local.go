@@ -55,7 +55,7 @@ func (t *Target) local(ctx context.Context, w target.Local) (out target.Local, o
 		return out, false, nil // of others, and unreadable
 	case err != nil:
 		out.Value = w.Value
-		return out, true, nil
+		return out, true, nil //nolint:nilerr // it was of ours, and is given as it is stored
 	case !now.ours && known && !was.ours:
 		return out, false, nil
 	case now.ours && was.ours && bytes.Equal(now.value, was.value):

@@ -47,8 +47,8 @@ func controlPlane(t *testing.T) *kube.Plane {
 	t.Helper()
 	bin := kube.Binaries(t)
 	shared.once.Do(func() {
-		ctx := context.Background() // of all tests
-		if shared.dir, shared.err = os.MkdirTemp("", "raw"); shared.err != nil {
+		ctx := context.Background()                                              // of all tests
+		if shared.dir, shared.err = os.MkdirTemp("", "raw"); shared.err != nil { //nolint:usetesting // it outlives the test that comes first
 			return
 		}
 		if shared.plane, shared.err = kube.Start(ctx, bin, shared.dir, kube.Options{Nodes: 1}); shared.err != nil {
@@ -276,18 +276,6 @@ func (e *edge) holds(want ...change.Change) {
 	}
 	if !maps.Equal(got, expect) {
 		e.t.Errorf("the edge holds\n%v\nwant\n%v", got, expect)
-	}
-}
-
-// storeRaw puts a value under the key of an object, as if the API server had.
-func (e *edge) storeRaw(word string, o map[string]any, value []byte) {
-	e.t.Helper()
-	k, err := e.parse(keyOf(o, word))
-	if err != nil {
-		e.t.Fatal(err)
-	}
-	if _, err := e.cli.Put(e.t.Context(), string(e.stored(k)), string(value)); err != nil {
-		e.t.Fatal(err)
 	}
 }
 

@@ -2,6 +2,7 @@ package raw
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"testing"
@@ -177,7 +178,7 @@ func (e *edge) notices(since int64, want ...target.Local) {
 		}
 		return nil
 	})
-	if err != done { //nolint:errorlint // it is that very error
+	if !errors.Is(err, done) {
 		e.t.Fatal(err)
 	}
 	if !reflect.DeepEqual(got, want) {

@@ -84,7 +84,11 @@ func (c *Client) clients() (err error) {
 func (c *Client) check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
-	raw, err := c.discovery.RESTClient().Get().AbsPath("/version").MaxRetries(0).DoRaw(ctx)
+	result := c.discovery.RESTClient().Get().AbsPath("/version").MaxRetries(0).Do(ctx)
+	if err := result.Error(); err != nil { // Raw would not read what the server says
+		return c.Explain(err)
+	}
+	raw, err := result.Raw()
 	if err != nil {
 		return c.Explain(err)
 	}
