@@ -56,6 +56,29 @@ func TestEdgeOnKine(t *testing.T) {
 	stop()
 	r.settle()
 	r.truth.onKine()
+	r.blamesNobody()
+
+	t.Log("somebody edits a key at the edge")
+	for key := range r.owned() {
+		if _, err := r.kine.Client().Put(within(t), key, "edited"); err != nil {
+			t.Fatal(err)
+		}
+		break
+	}
+	r.importer.says(t, 0, noticed)
+	r.prove()
+}
+
+// noticed is how an importer notes that a key was changed at the edge.
+const noticed = "the edge changed a key that is replicated"
+
+// blamesNobody makes sure that no importer took what another wrote, before it
+// died, for an edit of the edge.
+func (r *rig) blamesNobody() {
+	r.t.Helper()
+	if text := r.importer.journal.all(); strings.Contains(text, noticed) {
+		r.t.Errorf("nobody edited anything, and the importer says:\n%s", lastLines(text[:strings.Index(text, noticed)+400], 6))
+	}
 }
 
 // declaresKine makes sure that nobody who asks takes the edge for more than it

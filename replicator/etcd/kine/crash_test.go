@@ -87,13 +87,14 @@ func TestCrashWithinACommit(t *testing.T) {
 	wanted := map[string]string{"/a/1": "uno", "/b/1": "b", "/b/2": "new"}
 	changes := []change.Change{put("/a/1", "uno"), del("/a/2"), put("/b/2", "new")}
 	next := target.Cursor{Revision: 2, Consistent: true}
+	var began, local int64
 	commit := func(ctx context.Context, tg *target.Target) error {
 		_, err := tg.Commit(ctx, target.Tx{Changes: changes, Cursor: &next})
 		return err
 	}
 	dies(t, func(b *bench) {
 		b.cursor = target.Cursor{Consistent: true}
-		b.commit(put("/a/1", "one"), put("/a/2", "two"), put("/b/1", "b"), del("/b/2"))
+		began = b.commit(put("/a/1", "one"), put("/a/2", "two"), put("/b/1", "b"), del("/b/2"))
 	}, commit, func(b *bench, survived bool) {
 		c, _, _, err := b.Load(t.Context())
 		if err != nil {
@@ -113,6 +114,10 @@ func TestCrashWithinACommit(t *testing.T) {
 		if c.Revision == 2 && c.Ahead != 0 {
 			t.Errorf("the cursor has arrived, and says it is at %d", c.Ahead)
 		}
+		local = b.foreign("/b/1", "b")
+		if w := b.watched(began, local); len(w) != 1 || w[0].Revision != local {
+			t.Errorf("others wrote %+v, want the one at %d", w, local)
+		}
 		for k, v := range now {
 			if v != old[k] && v != wanted[k] {
 				t.Errorf("%s is %q", k, v)
@@ -123,6 +128,32 @@ func TestCrashWithinACommit(t *testing.T) {
 		}
 		b.want("/a/", map[string]string{"/a/1": "uno"})
 		b.want("/b/", map[string]string{"/b/1": "b", "/b/2": "new"})
+	})
+}
+
+// What was written of a chunk is known for ours, too, although no cursor came
+// with it.
+func TestCrashWithinAChunk(t *testing.T) {
+	t.Parallel()
+	var began int64
+	dies(t, func(b *bench) {
+		began = b.commit(put("/a/1", "one"), put("/a/2", "two"))
+	}, func(ctx context.Context, tg *target.Target) error {
+		_, err := tg.Replace(ctx, target.Chunk{Range: ranges[0], Want: []change.KV{{Key: []byte("/a/1"), Value: []byte("uno")}, {Key: []byte("/a/3"), Value: []byte("three")}}})
+		return err
+	}, func(b *bench, survived bool) {
+		local := b.foreign("/a/1", "uno")
+		if w := b.watched(began, local); len(w) != 1 || w[0].Revision != local {
+			t.Errorf("others wrote %+v, want the one at %d", w, local)
+		}
+		if survived {
+			b.want("/a/", map[string]string{"/a/1": "uno", "/a/3": "three"})
+		}
+		for k, v := range b.content("/syncer/mark/") {
+			if v != "" {
+				t.Errorf("%s tells of %d bytes still", k, len(v))
+			}
+		}
 	})
 }
 

@@ -114,7 +114,7 @@ func (t *Target) commitCursor(ctx context.Context, changes []change.Change, guar
 			return Cursor{}, 0, err
 		}
 	}
-	raw, err := t.encode(c)
+	raw, err := t.encode(c, nil)
 	if err != nil {
 		return Cursor{}, 0, err
 	}
@@ -124,9 +124,9 @@ func (t *Target) commitCursor(ctx context.Context, changes []change.Change, guar
 }
 
 // encode makes of a cursor what is stored, unlike any other writing of it.
-func (t *Target) encode(c Cursor) ([]byte, error) {
+func (t *Target) encode(c Cursor, writing []byte) ([]byte, error) {
 	t.writes++
-	raw, err := record{Cursor: c, Session: t.session, Write: t.writes}.encode()
+	raw, err := record{Cursor: c, Session: t.session, Write: t.writes, Writing: writing}.encode()
 	t.stored = len(raw)
 	return raw, err
 }

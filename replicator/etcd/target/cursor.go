@@ -103,6 +103,9 @@ type record struct {
 	Cursor
 	Session string `json:"session,omitempty"`
 	Write   uint64 `json:"write,omitempty"`
+	// Writing tells what is being written, where that is not done together with
+	// the cursor; see tokens.
+	Writing []byte `json:"writing,omitempty"`
 }
 
 func (r record) encode() ([]byte, error) {

@@ -70,8 +70,12 @@ var errUnwritten = fault.New(fault.Check, "look at the log of the server and at 
 // commitSingle is commit for such a server. It gives the revision of the last
 // write, or that of the target when there was nothing to write.
 func (t *Target) commitSingle(ctx context.Context, changes []change.Change, guards []*pb.Compare, cursor []byte) (int64, error) {
-	rev, err := t.commitKeys(ctx, changes, boundsOf(guards))
-	if err == nil && cursor != nil {
+	var rev int64
+	var err error
+	keys := func() (int64, error) { return t.commitKeys(ctx, changes, boundsOf(guards)) }
+	if cursor == nil {
+		rev, err = t.marked(ctx, changes, keys)
+	} else if _, err = keys(); err == nil {
 		rev, err = t.writeCursor(ctx, cursor)
 	}
 	if err != nil {
@@ -104,19 +108,23 @@ func (t *Target) carry(c Cursor) Cursor {
 	return c
 }
 
-// announce says in the cursor, before the first key is written, up to where
-// keys may be ahead of it from now on. It fences, too: the keys are written by
-// nobody who does not own the cursor.
+// announce says in the cursor, before the first key is written, what is written,
+// and up to where keys may be ahead of it from now on. It fences, too: the keys
+// are written by nobody who does not own the cursor.
 func (t *Target) announce(ctx context.Context, changes []change.Change, next Cursor) error {
+	told := tokens(changes)
 	c := t.last
-	if len(changes) == 0 || !c.Consistent || c.Lineage != next.Lineage || max(c.Revision, c.Ahead) >= next.Revision || !t.guard.loaded || t.guard.pending != nil {
+	if len(told) == 0 || c.Format == 0 || !t.guard.loaded || t.guard.pending != nil {
 		return nil
 	}
 	if err := t.fitting(changes); err != nil {
 		return err
 	}
-	c.Ahead, c.Updated = next.Revision, next.Updated
-	raw, err := t.encode(c)
+	if c.Consistent && c.Lineage == next.Lineage && next.Revision > c.Revision {
+		c.Ahead = max(c.Ahead, next.Revision)
+	}
+	c.Updated = next.Updated
+	raw, err := t.encode(c, told)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package target
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -109,6 +110,7 @@ func Open(ctx context.Context, cli *clientv3.Client, key CursorKey, log *slog.Lo
 	}
 	if t.single != nil {
 		t.limits = Limits{MaxOps: 1, MaxBytes: t.single.Limit}
+		t.marks = t.newMarks()
 	}
 	if t.limits == (Limits{}) {
 		l, err := t.probe(ctx)
@@ -185,7 +187,7 @@ func (t *Target) Claim(ctx context.Context, owner string, mutate func(c Cursor, 
 			continue
 		}
 		if err == nil {
-			err = t.learnReleased(ctx) // whoever wrote before is fenced by now
+			err = errors.Join(t.learnReleased(ctx), t.clearMarks(ctx)) // whoever wrote before is fenced by now
 		}
 		return stored, rev, err
 	}
