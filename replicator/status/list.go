@@ -20,6 +20,7 @@ type List struct {
 // SourceView is the source as its exporter last saw it.
 type SourceView struct {
 	Name     string    `json:"name"`
+	Tier     string    `json:"tier,omitempty"` // what it can give
 	Revision int64     `json:"revision"`
 	Channels []Channel `json:"channels"`
 }
@@ -112,7 +113,7 @@ func (it *Item) accuse(s State, reason, try string) {
 func (o Observation) sourceView() SourceView {
 	v := SourceView{Name: o.Source, Channels: []Channel{}}
 	if o.Exporter != nil {
-		v.Revision = o.Exporter.SourceRevision
+		v.Revision, v.Tier = o.Exporter.SourceRevision, o.Exporter.Tier
 		v.Channels = append(v.Channels, o.Exporter.Channels...)
 	}
 	return v

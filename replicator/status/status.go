@@ -168,6 +168,11 @@ type Exporter struct {
 	Reported time.Time `json:"reported"`
 	Interval float64   `json:"heartbeatSeconds"`
 
+	// Tier is what the source can give: "etcd" tells whole revisions; through
+	// "kubernetes" changes come one to two seconds later, and are compared instead
+	// of followed when its API server has started anew.
+	Tier string `json:"tier,omitempty"`
+
 	SourceRevision int64     `json:"sourceRevision"`
 	Channels       []Channel `json:"channels"`
 	Reason         string    `json:"reason,omitempty"`
