@@ -104,16 +104,17 @@ var errNoVersion = errors.New("it names no version")
 const checkTime = 10 * time.Second
 
 func (c *Client) supported() error {
-	major, err := strconv.Atoi(c.Version.Major)
-	minor, err2 := strconv.Atoi(strings.TrimRight(c.Version.Minor, "+"))
-	switch {
-	case err != nil || err2 != nil:
-		return nil //nolint:nilerr // a server that counts otherwise may be new enough
-	case major < 1 || major == 1 && minor < LeastMinor:
+	if minor, ok := c.minor(); ok && minor < LeastMinor {
 		return fault.New(fault.Check, fmt.Sprintf("upgrade the cluster to 1.%d or later", LeastMinor),
 			"the API server at %s is of version %s, which is too old", c.Host, c.Version.GitVersion)
 	}
 	return nil
+}
+
+// minor is the x of 1.x; a server that counts otherwise may be new enough.
+func (c *Client) minor() (int, bool) {
+	minor, err := strconv.Atoi(strings.TrimRight(c.Version.Minor, "+"))
+	return minor, err == nil && c.Version.Major == "1"
 }
 
 // Busy counts the answers with which the server asked for patience so far: 429.

@@ -11,7 +11,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/syncer-io/syncer/replicator/etcd/target"
-	"github.com/syncer-io/syncer/replicator/failpoint"
 	"github.com/syncer-io/syncer/replicator/kube/client"
 )
 
@@ -35,9 +34,7 @@ const cursorField = "cursor"
 func CursorName(key target.CursorKey) string { return ownMaps{key: key}.name(aboutCursor, "") }
 
 func (t *Target) readCursor(ctx context.Context) (stored, error) {
-	failpoint.Hit(failpoint.CursorReadBefore)
 	c, err := t.maps.get(ctx, CursorName(t.key))
-	failpoint.Hit(failpoint.CursorReadAfter)
 	if err != nil || c == nil {
 		return stored{}, err
 	}
@@ -81,9 +78,7 @@ func (t *Target) writeCursor(ctx context.Context, c target.Cursor) (target.Curso
 func (t *Target) sendCursor(ctx context.Context, raw []byte) (version string, err error) {
 	pause := newPause()
 	for {
-		failpoint.Hit(failpoint.TxnBefore)
 		version, err := t.maps.put(ctx, aboutCursor, CursorName(t.key), t.guard.version, map[string]string{cursorField: string(raw)}, nil)
-		failpoint.Hit(failpoint.TxnAfter)
 		switch {
 		case err == nil:
 			return version, nil

@@ -13,6 +13,8 @@ import (
 
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/etcd/target"
+	"github.com/syncer-io/syncer/replicator/fault"
+	"github.com/syncer-io/syncer/replicator/kube/client"
 )
 
 // Watch gives fn what others did to the objects that were applied in the ranges,
@@ -257,22 +259,36 @@ func (w *watcher) resource(ctx context.Context, h head) error {
 	pause := newPause()
 	for ctx.Err() == nil {
 		began := time.Now()
-		w.listen(ctx, h)
+		err := w.listen(ctx, h)
+		if _, forbidden := client.MissingRule(err); forbidden {
+			err = w.t.client.Explain(err)
+			w.t.log.WarnContext(ctx, "what others write shows late", "resource", wordOf(h), "cause", err.Error(), "try", fault.Try(err))
+			sleep(ctx, lookEvery)
+			continue
+		}
 		if time.Since(began) > time.Minute {
 			pause = newPause()
 		}
-		w.t.watching.look() // for what happened while nobody watched
-		if wait(ctx, pause) != nil {
-			return nil //nolint:nilerr // it ends with the watch
-		}
+		w.t.watching.look()  // for what happened while nobody watched
+		_ = wait(ctx, pause) // which ends early with ctx only
 	}
 	return nil
 }
 
-func (w *watcher) listen(ctx context.Context, h head) {
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// listen follows one stream of events to its end.
+func (w *watcher) listen(ctx context.Context, h head) error {
 	stream, err := w.t.client.Metadata.Resource(h.resource()).Watch(ctx, metav1.ListOptions{AllowWatchBookmarks: true})
 	if err != nil {
-		return
+		return err
 	}
 	defer stream.Stop()
 	for e := range stream.ResultChan() {
@@ -291,7 +307,8 @@ func (w *watcher) listen(ctx context.Context, h head) {
 		select {
 		case w.events <- key:
 		case <-ctx.Done():
-			return
+			return nil
 		}
 	}
+	return nil
 }
