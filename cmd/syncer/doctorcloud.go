@@ -22,14 +22,7 @@ func (d *doctor) examineCloud(path string, cfg *config.Exporter) {
 	d.ok("%s is valid: source %s, %d policies", path, cfg.Name, len(cfg.Loaded))
 	d.group("data directory")
 	d.dataDir(cfg.DataDir)
-	d.group("source etcd")
-	if cli := d.etcd(dial.Source, cfg.Source.Etcd); cli != nil {
-		d.group("policies")
-		for _, p := range cfg.Loaded {
-			d.policyIn(cli, p, cfg)
-		}
-		_ = cli.Close() // it was only to look
-	}
+	d.source(cfg)
 	d.group("hub")
 	c := &cloud{cfg: cfg, file: path}
 	var err error
@@ -42,6 +35,24 @@ func (d *doctor) examineCloud(path string, cfg *config.Exporter) {
 	d.hubCarries(c)
 	d.group("pairs")
 	d.pairs(c)
+}
+
+// source looks at what the exporter reads, and at its policies there.
+func (d *doctor) source(cfg *config.Exporter) {
+	if cfg.Source.HasEtcd() {
+		d.group("source etcd")
+		if cli := d.etcd(dial.Source, cfg.Source.Etcd); cli != nil {
+			d.group("policies")
+			for _, p := range cfg.Loaded {
+				d.policyIn(cli, p, cfg)
+			}
+			_ = cli.Close() // it was only to look
+		}
+	}
+	if cfg.Source.Kubernetes != nil {
+		d.group("source API server")
+		d.apiSource(cfg)
+	}
 }
 
 // cloudHubAway: before the first start, the hub inside an exporter is away

@@ -41,6 +41,11 @@ func checkSource(doc *strictyaml.Document, s Source) {
 		doc.At("source", "kubernetesPrefix").Hint("write it as /registry").
 			Problemf("%q is not the prefix of an API server's keys", p)
 	}
+	if s.Kubernetes == nil && !s.HasEtcd() && doc.Sound("source", "etcd") && doc.Sound("source", "kubernetes") {
+		doc.At("source", "etcd").Hint("add etcd: {endpoints: [...]}, or kubernetes: {kubeconfig: FILE}").
+			Problemf("there is no cluster to read from")
+		return
+	}
 	if s.Kubernetes == nil {
 		checkEtcd(doc, s.Etcd, "source", "etcd")
 		return

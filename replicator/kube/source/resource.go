@@ -67,6 +67,15 @@ func divide(etcdPrefix string, ranges []change.Range, only []string) (root strin
 	return root, out, nil
 }
 
+// OfResources are those of the ranges that each lie in one resource, and in one
+// of those that are named when any is.
+func OfResources(etcdPrefix string, ranges []change.Range, only []string) []change.Range {
+	return slices.DeleteFunc(slices.Clone(ranges), func(r change.Range) bool {
+		res, ok := resourceOf(object.Root(etcdPrefix), r)
+		return !ok || len(only) > 0 && !slices.Contains(only, res.Word)
+	})
+}
+
 // resourceOf is the resource whose keys hold the range.
 func resourceOf(root string, r change.Range) (*resource, bool) {
 	for _, known := range object.Resources() {

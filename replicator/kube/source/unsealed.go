@@ -41,10 +41,7 @@ type Unsealed struct {
 // encrypted of other resources than Options.Only stays so, and so do ranges that
 // are not those of one resource.
 func Unseal(under *etcd.Source, cli *client.Client, etcdPrefix string, ranges []change.Range, opts Options, log *slog.Logger) *Unsealed {
-	ranges = slices.DeleteFunc(slices.Clone(ranges), func(r change.Range) bool {
-		res, ok := resourceOf(object.Root(etcdPrefix), r)
-		return !ok || len(opts.Only) > 0 && !slices.Contains(opts.Only, res.Word)
-	})
+	ranges = OfResources(etcdPrefix, ranges, opts.Only)
 	return &Unsealed{Source: under, api: New(cli, etcdPrefix, ranges, opts, log)}
 }
 
