@@ -14,7 +14,6 @@ import (
 	"github.com/syncer-io/syncer/replicator/config"
 	"github.com/syncer-io/syncer/replicator/control"
 	"github.com/syncer-io/syncer/replicator/etcd/dial"
-	"github.com/syncer-io/syncer/replicator/etcd/source"
 	"github.com/syncer-io/syncer/replicator/etcd/target"
 	"github.com/syncer-io/syncer/replicator/exporter"
 	"github.com/syncer-io/syncer/replicator/fault"
@@ -79,15 +78,15 @@ func Export(ctx context.Context, cfg *config.Exporter, logger *slog.Logger) (err
 		return err
 	}
 	defer nc.Close()
-	cli, err := reach(ctx, cfg.Source.Etcd, logger)
+	from, err := openSource(ctx, cfg, logger)
 	if err != nil {
 		return finish(err)
 	}
-	defer func() { err = errors.Join(err, cli.Close()) }()
-	return export(ctx, cfg, instance, nc, cli, logger)
+	defer func() { err = errors.Join(err, from.close()) }()
+	return export(ctx, cfg, instance, nc, from, logger)
 }
 
-func export(ctx context.Context, cfg *config.Exporter, instance string, nc *nats.Conn, cli *clientv3.Client, logger *slog.Logger) error {
+func export(ctx context.Context, cfg *config.Exporter, instance string, nc *nats.Conn, from *reading, logger *slog.Logger) error {
 	ex := exporter.New(exporter.Config{
 		Name:       cfg.Name,
 		Instance:   instance,
@@ -104,10 +103,9 @@ func export(ctx context.Context, cfg *config.Exporter, instance string, nc *nats
 		},
 		Policies: cfg.Loaded,
 		Cluster:  cfg.Cluster(),
-		Owned:    func(ctx context.Context) ([]exporter.Owned, error) { return owned(ctx, cli) },
-	}, nc, func(s *filter.Selection) exporter.Source {
-		return source.New(cli, s.SourceRanges(), source.Options{Progress: min(cfg.Heartbeat, time.Second)}, logger)
-	}, &pairs{nc: nc, source: cfg.Name, replicas: cfg.Stream.Replicas}, logger)
+		Owned:    from.owned(),
+		Tier:     from.tier(),
+	}, nc, from.open, &pairs{nc: nc, source: cfg.Name, replicas: cfg.Stream.Replicas}, logger)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		if err := ex.Run(ctx); err != nil {
@@ -160,26 +158,6 @@ func EtcdConfig(e config.Etcd) dial.Config {
 		d.TLS = &dial.TLS{CA: e.TLS.CA, Cert: e.TLS.Cert, Key: e.TLS.Key, ServerName: e.TLS.ServerName}
 	}
 	return d
-}
-
-// reach connects to the source etcd, and tries for ever while it cannot: a daemon that
-// starts before its cluster finds it later.
-func reach(ctx context.Context, e config.Etcd, logger *slog.Logger) (*clientv3.Client, error) {
-	for pause := 500 * time.Millisecond; ; pause = min(2*pause, 10*time.Second) {
-		cli, err := connect(ctx, dial.Source, e, logger)
-		if err == nil {
-			return cli, nil
-		}
-		if ctx.Err() != nil {
-			return nil, errDone
-		}
-		logger.Error("the source etcd is not usable, trying again", "cause", err.Error(), "try", fault.Try(err))
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return nil, errDone
-		}
-	}
 }
 
 // targetWindow bounds what a target sends ahead. It stands beside its importer,

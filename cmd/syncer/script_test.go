@@ -17,14 +17,15 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs the stories of testdata/scripts against real daemons, hubs
-// and etcds. Their own commands are in stage_test.go and
-// stagekube_test.go.
+// and etcds. Their own commands are in stage_test.go, stagekube_test.go and
+// stageplane_test.go.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "../../testdata/scripts",
 		RequireExplicitExec: true,
 		Setup:               setStage,
 		Cmds:                stageCommands(),
+		Condition:           withPlane,
 		UpdateScripts:       *update,
 	})
 }
@@ -51,5 +52,9 @@ func stageCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"dump":      onStage((*stage).dump),
 		"says":      onStage((*stage).says),
 		"console":   onStage((*stage).console),
+		"plane":     onStage((*stage).plane),
+		"kubeapply": onStage((*stage).kubeApply),
+		"kubeget":   onStage((*stage).kubeGet),
+		"sees":      onStage((*stage).sees),
 	}
 }

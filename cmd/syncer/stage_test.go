@@ -16,6 +16,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/syncer-io/syncer/replicator/testbed"
+	"github.com/syncer-io/syncer/replicator/testbed/kube"
 )
 
 // patience bounds everything a story waits for.
@@ -25,12 +26,13 @@ const patience = time.Minute
 type stage struct {
 	etcds   map[string]*testbed.Etcd
 	daemons map[string]*testbed.Process
+	planes  map[string]*kube.Plane
 }
 
 type stageKey struct{}
 
 func setStage(env *testscript.Env) error {
-	env.Values[stageKey{}] = &stage{etcds: map[string]*testbed.Etcd{}, daemons: map[string]*testbed.Process{}}
+	env.Values[stageKey{}] = &stage{etcds: map[string]*testbed.Etcd{}, daemons: map[string]*testbed.Process{}, planes: map[string]*kube.Plane{}}
 	env.Setenv("NO_COLOR", "1")
 	return nil
 }

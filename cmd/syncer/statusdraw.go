@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/syncer-io/syncer/replicator/command"
+	"github.com/syncer-io/syncer/replicator/etcd/source"
 	"github.com/syncer-io/syncer/replicator/status"
 )
 
@@ -14,6 +15,9 @@ import (
 func (o statusOptions) draw(p *page, list status.List) {
 	x := list.Exporter
 	p.line("source %s at revision %d, exporter %s%s", list.Source.Name, list.Source.Revision, x.State, reported(x.AgeSeconds))
+	if t := list.Source.Tier; t != "" && t != source.Tier {
+		p.line("  read with tier %s", t)
+	}
 	if x.Reason != "" {
 		p.line("  %s", x.Reason)
 	}

@@ -28,10 +28,15 @@ type Cluster struct {
 	Kubernetes *Kubernetes `yaml:"kubernetes"`
 }
 
-// Source is the cluster that an exporter reads from.
+// Source is the cluster that an exporter reads from: its etcd, its API server, or
+// both.
 type Source struct {
-	// Etcd is the cluster's etcd. Required.
+	// Etcd is the cluster's etcd. Default none: then all is read through the API
+	// server, which tells of a change one to two seconds later.
 	Etcd Etcd `yaml:"etcd"`
+	// Kubernetes is the cluster's API server, for policies with resources. Beside
+	// etcd it is read for values that are encrypted at rest only. Default none.
+	Kubernetes *SourceKubernetes `yaml:"kubernetes"`
 	// KubernetesPrefix is the --etcd-prefix of the cluster's API server, for
 	// policies with resources. Default /registry.
 	KubernetesPrefix string `yaml:"kubernetesPrefix"`

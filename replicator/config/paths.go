@@ -14,6 +14,7 @@ func resolve(dir string, paths []*string) {
 func (e *Exporter) paths() []*string {
 	out := []*string{&e.DataDir, &e.Hub.Credentials}
 	out = append(out, e.Source.Etcd.paths()...)
+	out = append(out, e.Source.Kubernetes.paths()...)
 	out = append(out, e.Hub.TLS.paths()...)
 	for i := range e.Policies {
 		out = append(out, &e.Policies[i])

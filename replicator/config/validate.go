@@ -2,7 +2,6 @@ package config
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/syncer-io/syncer/filter/strictyaml"
 )
@@ -11,11 +10,7 @@ import (
 func (e *Exporter) validate(doc *strictyaml.Document) {
 	checkVersion(doc, e.APIVersion)
 	checkName(doc.At("name"), e.Name, "a source")
-	checkEtcd(doc, e.Source.Etcd, "source", "etcd")
-	if p := e.Source.KubernetesPrefix; !strings.HasPrefix(p, "/") || strings.HasSuffix(p, "/") {
-		doc.At("source", "kubernetesPrefix").Hint("write it as /registry").
-			Problemf("%q is not the prefix of an API server's keys", p)
-	}
+	checkSource(doc, e.Source)
 	checkRequired(doc.At("dataDir"), e.DataDir, "dataDir")
 	e.validateHub(doc)
 	e.validateTuning(doc)

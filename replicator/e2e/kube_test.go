@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"fmt"
+	"os"
 	"testing"
 
 	"github.com/syncer-io/syncer/replicator/testbed/kube"
@@ -21,10 +23,53 @@ spec:
 `
 
 // What happens to a real cluster, and what its edge sees of that. What crosses
-// holds nothing of its cluster, so the story shows it as it is.
+// holds nothing of its cluster, so the story shows it as it is. It is the same
+// story whatever the cluster is read through.
 func TestAKubernetesClusterAndItsEdge(t *testing.T) {
 	t.Parallel()
-	cloud := kube.New(t, kube.Options{Nodes: 2})
+	tellOfACluster(t, kube.Options{Nodes: 2}, readEtcd)
+}
+
+func TestAKubernetesClusterThroughItsAPIServer(t *testing.T) {
+	t.Parallel()
+	tellOfACluster(t, kube.Options{Nodes: 2}, readAPIServer)
+}
+
+func TestAKubernetesClusterThatEncryptsWhatItStores(t *testing.T) {
+	t.Parallel()
+	config := t.TempDir() + "/encryption.yaml"
+	if err := os.WriteFile(config, []byte(encryption), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tellOfACluster(t, kube.Options{Nodes: 2, APIServer: []string{"--encryption-provider-config=" + config}}, readBoth)
+}
+
+const encryption = `apiVersion: apiserver.config.k8s.io/v1
+kind: EncryptionConfiguration
+resources:
+  - resources: [configmaps, deployments.apps, services, widgets.example.com]
+    providers:
+      - aesgcm: {keys: [{name: k1, secret: c2VjcmV0IGlzIHNlY3VyZSwgb3Igbm90IHNvLiAxMjM=}]}
+`
+
+// reads is what cloud.yaml says of the source.
+type reads func(cloud *kube.Plane) string
+
+func readEtcd(cloud *kube.Plane) string {
+	return fmt.Sprintf("{etcd: {endpoints: [%q]}}", cloud.Etcd.Endpoint())
+}
+
+func readAPIServer(cloud *kube.Plane) string {
+	return fmt.Sprintf("{kubernetes: {kubeconfig: %q}}", cloud.Kubeconfig())
+}
+
+func readBoth(cloud *kube.Plane) string {
+	return fmt.Sprintf("{etcd: {endpoints: [%q]}, kubernetes: {kubeconfig: %q}}", cloud.Etcd.Endpoint(), cloud.Kubeconfig())
+}
+
+func tellOfACluster(t *testing.T, o kube.Options, how reads) {
+	t.Helper()
+	cloud := kube.New(t, o)
 	objects, err := kube.ReadManifests("../../testdata/kubernetes/cluster.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -33,7 +78,7 @@ func TestAKubernetesClusterAndItsEdge(t *testing.T) {
 	if err := cloud.Populate(t.Context(), objects); err != nil {
 		t.Fatal(err)
 	}
-	s := newSite(t, withPolicy(labelPolicy), withSource(cloud.Etcd))
+	s := newSite(t, withPolicy(labelPolicy), withSource(cloud.Etcd), readingBy(how(cloud)))
 	y := s.story(cloud)
 	s.startExporter()
 	s.startImporter()
@@ -70,6 +115,9 @@ func TestAKubernetesClusterAndItsEdge(t *testing.T) {
 	y.step("the namespace is deleted", func() { y.remove("namespaces", "", "shop") })
 	y.check("testdata/kubernetes.txt")
 }
+
+// readingBy is a site whose exporter reads its source so.
+func readingBy(source string) option { return func(s *site) { s.reads = source } }
 
 func find(t *testing.T, objects []map[string]any, kind, name string) map[string]any {
 	t.Helper()

@@ -35,6 +35,7 @@ type site struct {
 	logger  *slog.Logger
 
 	policy       string             // of the channel
+	reads        string             // what cloud.yaml says of the source, when that is not its etcd alone
 	writes       string             // what edge.yaml says of the target, when that is not its etcd
 	targetConfig testbed.EtcdConfig // of the target
 	heartbeat    time.Duration      // of the exporter
@@ -190,13 +191,13 @@ func (s *site) configure() {
 	path := s.write("cloud.yaml", fmt.Sprintf(`apiVersion: syncer/v1alpha1
 kind: Exporter
 name: cloud
-source: {etcd: {endpoints: [%q]}}
+source: %s
 hub: {url: %q, credentials: %q}
 policies: [flags.yaml]
 dataDir: exporter
 heartbeat: %v
 stream: {replicas: %d}
-`, s.source.Endpoint(), s.via(s.cloudLink), s.adminSeed(), s.heartbeat, s.replicas()))
+`, cmp.Or(s.reads, fmt.Sprintf("{etcd: {endpoints: [%q]}}", s.source.Endpoint())), s.via(s.cloudLink), s.adminSeed(), s.heartbeat, s.replicas()))
 	cloud, err := config.LoadExporter(path)
 	if err != nil {
 		s.t.Fatalf("load cloud.yaml: %v", err)

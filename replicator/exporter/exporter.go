@@ -30,6 +30,7 @@ type Config struct {
 	Stream     jetstream.LogConfig
 	Policies   []filter.Policy // of the configuration; others may be applied
 	Cluster    filter.Cluster  // the source
+	Tier       string          // what the source can give, for reports
 	// Owned, which may be nil, gives what importers write to the source. What
 	// they write is not exported.
 	Owned func(ctx context.Context) ([]Owned, error)
@@ -269,6 +270,7 @@ func (e *Exporter) Status() status.Exporter {
 		Source:   e.cfg.Name,
 		Instance: e.cfg.Instance,
 		Version:  e.cfg.Version,
+		Tier:     e.cfg.Tier,
 		Role:     role,
 		Reason:   reason,
 		Reported: time.Now(),

@@ -123,15 +123,18 @@ const (
 	// rule says: nobody has to do anything.
 	EdgeWins = "edge-wins"
 	Merged   = "merged"
+	// Kept: somebody decided that the edge's value stays, until the source
+	// changes it.
+	Kept = "kept"
 )
 
 // Local reports whether a reason is that of a key which was changed at the edge.
 func Local(why string) bool {
-	return why == Conflict || why == Fighting || why == EdgeWins || why == Merged
+	return why == Conflict || why == Fighting || why == EdgeWins || why == Merged || why == Kept
 }
 
 // Settled reports whether a reason asks nothing of anybody.
-func Settled(why string) bool { return why == EdgeWins || why == Merged }
+func Settled(why string) bool { return why == EdgeWins || why == Merged || why == Kept }
 
 // MaxParked bounds the parked groups of a report, MaxSample the keys of each.
 const (
@@ -164,6 +167,11 @@ type Exporter struct {
 	Role     string    `json:"role"` // active or standby
 	Reported time.Time `json:"reported"`
 	Interval float64   `json:"heartbeatSeconds"`
+
+	// Tier is what the source can give: "etcd" tells whole revisions; through
+	// "kubernetes" changes come one to two seconds later, and are compared instead
+	// of followed when its API server has started anew.
+	Tier string `json:"tier,omitempty"`
 
 	SourceRevision int64     `json:"sourceRevision"`
 	Channels       []Channel `json:"channels"`

@@ -10,6 +10,9 @@ import (
 	"github.com/syncer-io/syncer/replicator/change"
 )
 
+// Tier is what this source can give, for reports: a revision is told as a whole.
+const Tier = "etcd"
+
 // Event is one put or delete of one source key. Value is nil for a delete.
 type Event struct {
 	Op          change.Op

@@ -93,7 +93,13 @@ func (t *Target) Watch(ctx context.Context, ranges []change.Range, from int64, f
 
 // others are the writes of a revision that are not ours.
 func (t *Target) others(ctx context.Context, r source.Revision) ([]Local, error) {
-	ours, err := t.wrote(ctx, r.Revision)
+	var ours bool
+	var err error
+	if t.single != nil {
+		ours, err = t.wroteSingle(ctx, r)
+	} else {
+		ours, err = t.wrote(ctx, r.Revision)
+	}
 	if ours || err != nil {
 		return nil, err
 	}
@@ -114,9 +120,6 @@ func (t *Target) others(ctx context.Context, r source.Revision) ([]Local, error)
 // knows when we do not: of a commit before the last start, or of one whose
 // answer is not here yet.
 func (t *Target) wrote(ctx context.Context, revision int64) (bool, error) {
-	if t.single != nil {
-		return t.wroteSingle(revision), nil
-	}
 	if t.own.has(revision) {
 		return true, nil
 	}

@@ -84,7 +84,11 @@ func (c *Client) clients() (err error) {
 func (c *Client) check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
-	raw, err := c.discovery.RESTClient().Get().AbsPath("/version").MaxRetries(0).DoRaw(ctx)
+	result := c.discovery.RESTClient().Get().AbsPath("/version").MaxRetries(0).Do(ctx)
+	if err := result.Error(); err != nil { // Raw would not read what the server says
+		return c.Explain(err)
+	}
+	raw, err := result.Raw()
 	if err != nil {
 		return c.Explain(err)
 	}
@@ -104,7 +108,7 @@ func (c *Client) supported() error {
 	minor, err2 := strconv.Atoi(strings.TrimRight(c.Version.Minor, "+"))
 	switch {
 	case err != nil || err2 != nil:
-		return nil // a server that counts otherwise may be new enough
+		return nil //nolint:nilerr // a server that counts otherwise may be new enough
 	case major < 1 || major == 1 && minor < LeastMinor:
 		return fault.New(fault.Check, fmt.Sprintf("upgrade the cluster to 1.%d or later", LeastMinor),
 			"the API server at %s is of version %s, which is too old", c.Host, c.Version.GitVersion)

@@ -3,9 +3,9 @@ package source
 import (
 	"context"
 
+	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/syncer-io/syncer/filter/object"
 	etcd "github.com/syncer-io/syncer/replicator/etcd/source"

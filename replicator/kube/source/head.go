@@ -24,13 +24,34 @@ type head struct {
 	uid      string // of the cluster, which is that of its oldest namespace
 }
 
-// Current is the revision at which the cluster stands, by a consistent read.
+// Current is the revision at which the cluster stands, by a consistent read. A
+// watch can begin behind it.
 func (s *Source) Current(ctx context.Context) (int64, error) {
 	if s.wrong != nil {
 		return 0, s.wrong
 	}
+	if err := s.warm(ctx); err != nil {
+		return 0, err
+	}
 	h, err := s.head(ctx)
 	return h.revision, err
+}
+
+// warm has the server begin to remember changes of all resources. It begins with
+// a resource when it is first asked for it, and forgets at its restart, which
+// breaks a watch.
+func (s *Source) warm(ctx context.Context) error {
+	breaks := s.breaks.Load() + 1
+	if s.warmed.Load() == breaks {
+		return nil
+	}
+	for _, res := range s.resources {
+		if _, err := s.tick(ctx, res); err != nil && !errors.Is(err, errAbsent) {
+			return err
+		}
+	}
+	s.warmed.Store(breaks)
+	return nil
 }
 
 func (s *Source) head(ctx context.Context) (h head, err error) {

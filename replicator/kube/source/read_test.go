@@ -1,6 +1,7 @@
 package source
 
 import (
+	"context"
 	"fmt"
 	"testing"
 
@@ -48,13 +49,17 @@ func TestReadsShowWhatEtcdHolds(t *testing.T) {
 	}
 }
 
-func at(t *testing.T, s *etcd.Source, r change.Range, rev int64) (items []etcd.Item) {
+func at(t *testing.T, s scanner, r change.Range, rev int64) (items []etcd.Item) {
 	t.Helper()
 	err := s.ScanAt(t.Context(), r, rev, func(part []etcd.Item) error { items = append(items, part...); return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
 	return items
+}
+
+type scanner interface {
+	ScanAt(ctx context.Context, r change.Range, rev int64, fn func([]etcd.Item) error) error
 }
 
 func same(t *testing.T, s *filter.Selection, r change.Range, got, want []etcd.Item) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 
@@ -34,7 +35,7 @@ var errAbsent = errors.New("the API server has no such resource")
 var errNothing = errors.New("the selection of the source has no ranges")
 
 // divide gives each range to its resource.
-func divide(etcdPrefix string, ranges []change.Range) (root string, out []*resource, err error) {
+func divide(etcdPrefix string, ranges []change.Range, only []string) (root string, out []*resource, err error) {
 	root = object.Root(etcdPrefix)
 	byWord := make(map[string]*resource)
 	for _, r := range ranges {
@@ -46,6 +47,10 @@ func divide(etcdPrefix string, ranges []change.Range) (root string, out []*resou
 			return root, nil, fault.New(fault.Usage,
 				"select objects by resources instead of prefixes, or read etcd: source: {etcd: {endpoints: [...]}}",
 				"an API server shows objects only, and the keys %v are not those of one resource", r)
+		}
+		if len(only) > 0 && !slices.Contains(only, found.Word) {
+			return root, nil, fault.New(fault.Usage, "add "+found.Word+" to source.kubernetes.resources, or leave it out of the policy",
+				"the policy selects %s, which source.kubernetes.resources does not name", found.Word)
 		}
 		if byWord[found.Word] == nil {
 			byWord[found.Word] = found

@@ -15,6 +15,8 @@ const Tier = "kubernetes"
 // Options bound what a Source holds and how long it waits. The zero value of a
 // field means its default.
 type Options struct {
+	// Only are the resources that may be read, by word. None: all.
+	Only []string
 	// Progress is how often an idle watch finds out how far the cluster has
 	// come. Default 5s.
 	Progress time.Duration
@@ -52,7 +54,8 @@ type Source struct {
 	nudge     chan struct{} // Nudge sends, the asker of the watch receives; never closed
 
 	breaks atomic.Int64
-	uid    string // of the cluster; only Watch uses it
+	warmed atomic.Int64 // the number of breaks when the server was last warmed, plus 1
+	uid    string       // of the cluster; only Watch uses it
 }
 
 // New makes a Source of disjoint ranges of keys below the prefix of the API
@@ -60,7 +63,7 @@ type Source struct {
 // fails.
 func New(cli *client.Client, etcdPrefix string, ranges []change.Range, opts Options, log *slog.Logger) *Source {
 	s := &Source{cli: cli, opts: opts.withDefaults(), log: log, nudge: make(chan struct{}, 1)}
-	s.root, s.resources, s.wrong = divide(etcdPrefix, ranges)
+	s.root, s.resources, s.wrong = divide(etcdPrefix, ranges, s.opts.Only)
 	return s
 }
 

@@ -96,9 +96,8 @@ func TestRestartOfTheServerEndsTheWatchForAComparison(t *testing.T) {
 		t.Fatal(err)
 	}
 	apply(t, p, configMap("after", "1"))
-	err := f.end()
 	var gone *etcd.Compacted
-	if !errors.As(err, &gone) {
+	if err := f.end(); !errors.As(err, &gone) {
 		t.Fatalf("the watch ended with %v", err)
 	}
 	if gone.Revision != f.resolved+1 {
@@ -107,8 +106,11 @@ func TestRestartOfTheServerEndsTheWatchForAComparison(t *testing.T) {
 	if api.Breaks() == 0 {
 		t.Error("a restart counts as no break")
 	}
-	end := revisionOf(t, p)
-	again := follow(t, api, end)
+	end, err := api.Current(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := follow(t, api, end+1)
 	apply(t, p, configMap("again", "1"))
 	if got := crossing(sel, again.reach(api, revisionOf(t, p)), 1<<62); !strings.Contains(got, "/configmaps/shop/again") {
 		t.Errorf("a new watch told %s", got)

@@ -74,6 +74,7 @@ func (t *Target) writeCursor(ctx context.Context, c target.Cursor) (target.Curso
 		return c, 0, err
 	}
 	t.guard.version, t.guard.modRev = version, revision(version)
+	signal(t.watching.wrote)
 	return c, t.guard.modRev, t.inventory.noteCursor(raw)
 }
 
@@ -140,4 +141,21 @@ func wait(ctx context.Context, pause *backoff.ExponentialBackOff) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+// ReadCursor reads where a channel stands, for whoever only looks.
+func ReadCursor(ctx context.Context, c *client.Client, key target.CursorKey) (cursor target.Cursor, found bool, err error) {
+	t := &Target{key: key, maps: ownMaps{client: c, key: key}}
+	s, err := t.readCursor(ctx)
+	return s.cursor, s.found(), err
+}
+
+// Rights are those that an importer needs in its own namespace, whatever the
+// policy selects.
+func Rights() []client.Rule {
+	var out []client.Rule
+	for _, verb := range []string{"get", "list", "create", "update", "delete"} {
+		out = append(out, client.Rule{Verb: verb, Resource: "configmaps", Namespace: Namespace})
+	}
+	return out
 }

@@ -25,8 +25,8 @@ func recordOf(p *put, mapping head, answer *unstructured.Unstructured) (*record,
 	if err != nil {
 		return nil, err
 	}
-	if now := shaped(answer.Object, p.object, owned); !reflect.DeepEqual(now, any(p.object)) {
-		if r.Shown, err = canonical(now.(map[string]any)); err != nil {
+	if now, ok := shaped(answer.Object, p.object, owned).(map[string]any); ok && !reflect.DeepEqual(now, p.object) {
+		if r.Shown, err = canonical(now); err != nil {
 			return nil, err
 		}
 	}

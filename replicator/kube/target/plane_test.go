@@ -51,7 +51,7 @@ func plane(t testing.TB) *kube.Plane {
 	t.Helper()
 	bin := kube.Binaries(t)
 	shared.once.Do(func() {
-		dir, err := os.MkdirTemp("", "syncer-kube-target-")
+		dir, err := os.MkdirTemp("", "syncer-kube-target-") //nolint:usetesting // it outlives the test that starts it
 		if err != nil {
 			shared.err = err
 			return

@@ -34,13 +34,19 @@ func (t *Target) Watch(ctx context.Context, ranges []change.Range, from int64, f
 	return group.Wait()
 }
 
-// lookEvery is how often the whole inventory is verified while nothing happens:
-// events tell of edits at once, and only a look tells that there are no more.
-const lookEvery = 30 * time.Second
+// Events tell of edits at once, and only a look at everything tells that there are
+// no more. It is taken every lookEvery; while we write more often, but so that
+// looking takes a small share of the time.
+const (
+	lookEvery = 30 * time.Second
+	lookSoon  = time.Second
+	lookShare = 20 // the pause after a look is so many times what it took
+)
 
 // watching is what commits tell the watch.
 type watching struct {
-	kick chan struct{} // somebody waits for the next look
+	kick  chan struct{} // somebody waits for the next look
+	wrote chan struct{} // we did
 
 	mu     sync.Mutex
 	strays [][]byte // keys of objects that others made
@@ -54,11 +60,13 @@ func (w *watching) found(key []byte) {
 	w.look()
 }
 
-// look has the watch look at everything soon.
-func (w *watching) look() {
+// look has the watch look at everything now.
+func (w *watching) look() { signal(w.kick) }
+
+func signal(c chan<- struct{}) {
 	select {
-	case w.kick <- struct{}{}:
-	default: // it is going to
+	case c <- struct{}{}:
+	default: // it is told already
 	}
 }
 
@@ -76,6 +84,8 @@ type watcher struct {
 	fn      func([]target.Local, int64) error
 	from    int64
 	seen    int64
+	looked  time.Time        // when all was looked at last
+	took    time.Duration    // how long that took
 	told    map[string]int64 // edits that were given, by key
 	events  chan []byte      // keys that something happened to
 	running map[schema.GroupVersionResource]context.CancelFunc
@@ -85,23 +95,31 @@ type watcher struct {
 }
 
 func (w *watcher) run(ctx context.Context) error {
-	ticker := time.NewTicker(lookEvery)
-	defer ticker.Stop()
 	if err := w.begin(ctx); err != nil {
 		return err
 	}
 	for {
 		var err error
+		pause := lookEvery
+		if w.t.modRev() > w.seen {
+			pause = max(lookSoon, lookShare*w.took)
+		}
+		timer := time.NewTimer(time.Until(w.looked.Add(pause)))
 		select {
 		case key := <-w.events:
 			err = w.one(ctx, key)
 		case <-w.t.watching.kick:
 			err = w.all(ctx)
-		case <-ticker.C:
-			err = w.all(ctx)
+		case <-w.t.watching.wrote: // the next look is sooner
+		case <-timer.C:
+			if w.t.modRev() > w.seen || time.Since(w.looked) >= lookEvery {
+				err = w.all(ctx)
+			}
 		case <-ctx.Done():
+			timer.Stop()
 			return context.Cause(ctx)
 		}
+		timer.Stop()
 		if err != nil {
 			return err
 		}
@@ -118,7 +136,9 @@ func (w *watcher) begin(ctx context.Context) error {
 // on to what was seen. A server that is away is asked again at the next chance.
 func (w *watcher) all(ctx context.Context) error {
 	w.follow()
+	began := time.Now()
 	rev, err := w.t.verify(ctx, w.ranges, nil)
+	w.looked, w.took = time.Now(), time.Since(began)
 	if err != nil {
 		return w.later(ctx, err)
 	}
@@ -243,7 +263,7 @@ func (w *watcher) resource(ctx context.Context, h head) error {
 		}
 		w.t.watching.look() // for what happened while nobody watched
 		if wait(ctx, pause) != nil {
-			break
+			return nil //nolint:nilerr // it ends with the watch
 		}
 	}
 	return nil
