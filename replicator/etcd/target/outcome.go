@@ -20,9 +20,7 @@ import (
 func (t *Target) send(ctx context.Context, req *pb.TxnRequest, cursor []byte) (int64, error) {
 	pause := newPause()
 	for {
-		failpoint.Hit(failpoint.TxnBefore)
-		resp, err := t.txn(ctx, req)
-		failpoint.Hit(failpoint.TxnAfter)
+		resp, err := t.change(ctx, req)
 		switch {
 		case err == nil && resp.Succeeded:
 			return resp.Header.Revision, nil

@@ -325,9 +325,7 @@ func (t *Target) swap(ctx context.Context, c change.Change, mod int64) (int64, *
 	t.writing.RLock()
 	defer t.writing.RUnlock()
 	before := t.seen.Load()
-	failpoint.Hit(failpoint.TxnBefore)
-	resp, err := t.txn(ctx, swapRequest(c.Key, mod, opOf(c)))
-	failpoint.Hit(failpoint.TxnAfter)
+	resp, err := t.change(ctx, swapRequest(c.Key, mod, opOf(c)))
 	if err != nil {
 		if tooLarge(err) {
 			err = tooLargeFor(t.needs(c), t.limits.MaxBytes, 1)

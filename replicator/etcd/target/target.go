@@ -220,6 +220,14 @@ func (t *Target) state(resp *pb.RangeResponse) (state, error) {
 	return state{at: at, modRev: kv.ModRevision, raw: kv.Value, rec: rec}, nil
 }
 
+// change is txn of one that may change something.
+func (t *Target) change(ctx context.Context, req *pb.TxnRequest) (*pb.TxnResponse, error) {
+	failpoint.Hit(failpoint.TxnBefore)
+	resp, err := t.txn(ctx, req)
+	failpoint.Hit(failpoint.TxnAfter)
+	return resp, err
+}
+
 // txn sends one transaction once. It bypasses clientv3's own Txn, which copies
 // every value twice.
 func (t *Target) txn(ctx context.Context, req *pb.TxnRequest) (*pb.TxnResponse, error) {
