@@ -184,6 +184,7 @@ func (v view) ended() error {
 	}
 	return nil
 }
+
 // take brings an event into the merge, and gives its revision.
 func (l *lane) take(ctx context.Context, p place, e watch.Event) (rev int64, err error) {
 	if e.Type == watch.Error {
