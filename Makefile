@@ -20,7 +20,7 @@ GOLANGCI = $(GO) tool -modfile=.tools/go.mod golangci-lint
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## See it work: two embedded etcds, an embedded hub, a link that drops
@@ -70,6 +70,10 @@ tools: ## Build the pinned tools ahead of their first use
 .PHONY: kube
 kube: ## Build a real Kubernetes control plane for tests (once, 10 to 15 minutes)
 	GO=$(GO) .tools/kube/build.sh
+
+.PHONY: e2e-kube
+e2e-kube: kube ## Run an application of one real cluster at another one (needs make kube)
+	SYNCER_NEED_KUBE=1 $(GO) test -count=1 -timeout 20m -v -run 'Kube|Kubernetes|APISource|KubernetesTarget' ./replicator/e2e
 
 .PHONY: samples
 samples: ## Freeze anew what a real control plane stores (needs make kube)

@@ -17,7 +17,7 @@ import (
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/util/strategicpatch"
+	tags "k8s.io/apimachinery/third_party/forked/golang/json"
 )
 
 // scheme has the built-in kinds that say in their Go types how their lists are
@@ -77,19 +77,16 @@ func (s shape) field(name string) shape {
 	if s.of == nil || s.of.Kind() != reflect.Struct {
 		return shape{}
 	}
-	sub, tags, err := strategicpatch.PatchMetaFromStruct{T: s.of}.LookupPatchMetadataForStruct(name)
+	// What strategicpatch asks as well, which brings all of OpenAPI along.
+	of, strategies, key, err := tags.LookupPatchMetadataForStruct(s.of, name)
 	if err != nil {
 		return shape{} // a field of a version to come
 	}
-	out := shape{}
-	if typed, ok := sub.(strategicpatch.PatchMetaFromStruct); ok {
-		out.of = deref(typed.T)
-	}
-	strategies := tags.GetPatchStrategies()
+	out := shape{of: deref(of)}
 	out.how.retain = slices.Contains(strategies, "retainKeys")
 	out.how.whole = slices.Contains(strategies, "replace")
 	if slices.Contains(strategies, "merge") {
-		out.how.key = tags.GetPatchMergeKey()
+		out.how.key = key
 		out.how.set = out.how.key == ""
 	}
 	return out

@@ -29,6 +29,7 @@ const reference = "../docs/policy.md"
 //	text left, text refused, text outside: why it does not cross
 //	text conflict               who wins when an edge changes it, and its fields
 //	text problems               what is wrong with the policy
+//	yaml file NAME, console     what the tests of the command line run
 //
 // Every yaml block must be one of them.
 func TestReference(t *testing.T) {
@@ -120,6 +121,7 @@ func (e *example) run(b fence) {
 		case "conflict":
 			e.ran++
 			e.wins(t, b)
+		case "file":
 		case "problems":
 			e.ran++
 			e.isRefused(t, b.text)

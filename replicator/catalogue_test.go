@@ -61,7 +61,7 @@ var catalogue = []row{
 	{id: "S17", what: "a prefix is added to or removed from the selection under load",
 		tests: "e2e.TestPrefixIsAddedUnderLoad e2e.TestRuleLeavesThePolicy e2e.TestMappingChangesUnderLoad"},
 	{id: "S18", what: "the right to read is revoked, or covers a part of the prefix only",
-		tests: "e2e.TestSourceRefusesTheExporter source.TestRevokedPermissionEndsTheNextStream source.TestPartOfThePermissionIsAnError"},
+		tests: "e2e.TestSourceRefusesTheExporter e2e.TestOneChannelFailsAndTheOtherGoesOn source.TestRevokedPermissionEndsTheNextStream source.TestPartOfThePermissionIsAnError"},
 	{id: "S19", what: "clocks jump",
 		notHere: "a clock of one daemon cannot be moved beside the others; order, fencing and retention use no clock of ours",
 		tests:   "status.TestMergeMeasuresTheLag pairing.TestTokenExpires"},
@@ -130,9 +130,26 @@ var catalogue = []row{
 		tests: "e2e.TestCursorIsEdited e2e.TestCursorIsDamaged target.TestUnreadableCursorStops"},
 	{id: "D14", what: "the format of a later version",
 		tests: "e2e.TestFrameOfTheFuture change.TestDecodeFrameStopsAtUnknownFormat wal.TestUnknownFormatVersionIsNamedAndLeftAlone target.TestUnreadableCursorStops"},
+	{id: "D15", what: "the edge's store is a kine, which takes one key per transaction",
+		tests: "syncer.TestEdgeOnKine kine.TestDetect kine.TestCrashWithinACommit kine.TestCrashWithinAChunk kine.TestCrashWhileParking kine.TestCrashWhileReleasing kine.TestServerIsKilledUnderWrites kine.TestDiskIsFull kine.TestFencing kine.TestGuards kine.TestWatchBesideOurWrites kine.TestUnfitKeysAreRefused target.TestKineIsRefused"},
 	{id: "D16", what: "the importer stands still for long, another one takes over, and the first goes on",
 		tests: "e2e.TestFrozenImporterIsOvertaken syncer.TestFaultPausedDaemons target.TestFencing"},
 
+	{id: "C1", what: "somebody at the edge writes between the importer's decision and its commit",
+		tests: "importer.TestEditBetweenDecisionAndCommit target.TestDirtyCommitWritesNothing kine.TestGuards"},
+	{id: "C2", what: "deleted on one side and updated on the other; made on both",
+		tests: "importer.TestEveryConflictHasItsNameAndBothValues importer.TestResolveRestoresWhatLost conflict.TestDecideModel"},
+	{id: "C3", what: "one key of a transaction of 50 was changed at the edge",
+		tests: "importer.TestGroupIsNeverHalf conflict.TestDecideGroupModel"},
+	{id: "C4", what: "two pairs in opposite directions, 100,000 operations each way, links that come and go",
+		tests: "e2e.TestTwoWayPairsDoNotEcho e2e.TestFaultTwoWayPairsDoNotEcho"},
+	{id: "C5", what: "three clusters in a ring", tests: "e2e.TestRingOfThreeDoesNotCirculate"},
+	{id: "C6", what: "the same value on both sides", tests: "importer.TestSameValueIsNoConflict"},
+	{id: "C7", what: "a user writes below /syncer/ at the target",
+		tests: "e2e.TestCursorIsEdited e2e.TestCursorIsDamaged target.TestUnreadableCursorStops filter.TestOwnPrefixNeverCrosses"},
+	{id: "C8", what: "what was known of local edits is lost in a crash",
+		tests: "importer.TestEditsWhileAwayAreSeenFirst e2e.TestLocalEditIsPutBackOffline syncer.TestFaultFailpoints target.TestWatchTellsOfOthersOnly target.TestWatchOfCompactedHistory"},
+	{id: "C9", what: "a cluster would export what an importer writes there", tests: "e2e.TestOverlappingOwnershipIsRefused"},
 	{id: "R1", what: "few and many differences",
 		tests: "e2e.TestFewAndManyDifferences digest.TestCompareFindsEveryDifference digest.TestPageOf100000KeysIsSmall digest.TestCoalesce target.TestReplaceIsExact e2e.TestResyncOverALongRoundTrip"},
 	{id: "R2", what: "deletes, renames, and delete and create again during an outage",
@@ -170,12 +187,12 @@ func rows() (ids []string) {
 	for _, part := range []struct {
 		letter string
 		last   int
-	}{{"S", 21}, {"N", 14}, {"D", 14}, {"R", 11}} {
+	}{{"S", 21}, {"N", 14}, {"D", 16}, {"C", 9}, {"R", 11}} {
 		for i := 1; i <= part.last; i++ {
 			ids = append(ids, part.letter+strconv.Itoa(i))
 		}
 	}
-	return append(ids, "D16")
+	return ids
 }
 
 func TestCatalogueNamesATestForEachFault(t *testing.T) {

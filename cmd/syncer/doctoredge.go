@@ -27,6 +27,17 @@ func (d *doctor) examineEdge(path string, cfg *config.Importer) {
 	d.group("data directory")
 	d.dataDir(cfg.DataDir)
 	d.inbox(filepath.Join(cfg.DataDir, "inbox.db"))
+	d.target(cfg)
+	d.group("hub")
+	d.edgeHub(cfg)
+}
+
+func (d *doctor) target(cfg *config.Importer) {
+	if cfg.Target.Kubernetes != nil {
+		d.group("target API server")
+		d.kubernetes(cfg)
+		return
+	}
 	d.group("target etcd")
 	if cli := d.etcd(dial.Target, cfg.Target.Etcd); cli != nil {
 		d.tier(cli, cfg)
@@ -36,8 +47,6 @@ func (d *doctor) examineEdge(path string, cfg *config.Importer) {
 		}
 		_ = cli.Close() // it was only to look
 	}
-	d.group("hub")
-	d.edgeHub(cfg)
 }
 
 func (d *doctor) inbox(path string) {

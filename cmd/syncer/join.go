@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/syncer-io/syncer/replicator"
 	"github.com/syncer-io/syncer/replicator/config"
-	"github.com/syncer-io/syncer/replicator/etcd/dial"
 	"github.com/syncer-io/syncer/replicator/fault"
 	"github.com/syncer-io/syncer/replicator/jetstream/conn"
 	"github.com/syncer-io/syncer/replicator/pairing"
@@ -26,10 +24,7 @@ type joinOptions struct {
 	tokenFile string
 	dataDir   string
 	hubCA     string
-	targets   []string
-	targetTLS config.TLS
-	user      string
-	password  string // a file
+	target    joinTarget
 	secrets   bool
 	force     bool
 }
@@ -37,7 +32,7 @@ type joinOptions struct {
 func newJoin(s *session) *cobra.Command {
 	var o joinOptions
 	cmd := &cobra.Command{
-		Use:     "join URL --target-etcd URL",
+		Use:     "join URL (--target-etcd URL | --target-kubeconfig FILE)",
 		GroupID: groupPairs,
 		Short:   "Join this edge to a hub with a token",
 		Long: `Join this edge: make its key, use the token, and write edge.yaml and the key into
@@ -46,7 +41,8 @@ the data directory. It may be run again after any failure.
 Other users of this host can see the command line. To keep the token off it, give
 it in SYNCER_TOKEN or in a file (--token-file, "-" is standard input).`,
 		Example: `  syncer join nats://hub.example:4222 --token syn1_... --target-etcd http://127.0.0.1:2379
-  SYNCER_TOKEN=syn1_... syncer join nats://hub.example:4222 --target-etcd http://127.0.0.1:2379 --data-dir /var/lib/syncer/import`,
+  SYNCER_TOKEN=syn1_... syncer join nats://hub.example:4222 --target-etcd http://127.0.0.1:2379 --data-dir /var/lib/syncer/import
+  syncer join nats://hub.example:4222 --token-file token --target-kubeconfig ~/.kube/config --target-context store-1`,
 		Args: wants(0, "the URL of the hub, which syncer pair create printed"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.url = args[0]
@@ -58,17 +54,11 @@ it in SYNCER_TOKEN or in a file (--token-file, "-" is standard input).`,
 	flags.StringVar(&o.tokenFile, "token-file", "", "`file` with the token; - is standard input")
 	flags.StringVar(&o.dataDir, "data-dir", "syncer-edge", "`directory` for the key, edge.yaml and the inbox")
 	flags.StringVar(&o.hubCA, "hub-ca", "", "PEM `file` with the authority of the hub's certificate")
-	flags.StringSliceVar(&o.targets, "target-etcd", nil, "`urls` of the etcd to write to")
-	flags.StringVar(&o.targetTLS.CA, "target-ca", "", "PEM `file` with the authority of that etcd's certificate")
-	flags.StringVar(&o.targetTLS.Cert, "target-cert", "", "PEM `file` with a client certificate for that etcd")
-	flags.StringVar(&o.targetTLS.Key, "target-key", "", "PEM `file` with the key of the certificate")
-	flags.StringVar(&o.user, "target-user", "", "`user` of that etcd")
-	flags.StringVar(&o.password, "target-password-file", "", "`file` with the user's password")
+	o.target.addFlags(flags)
 	flags.BoolVar(&o.secrets, "accept-secrets", false, "let the cloud write Secrets of Kubernetes to this edge")
 	flags.BoolVar(&o.force, "force", false, "overwrite the edge.yaml of another edge")
 	bindEnv(flags, "token", "SYNCER_TOKEN")
 	bindEnv(flags, "data-dir", "SYNCER_DATA_DIR")
-	bindEnv(flags, "target-etcd", "SYNCER_TARGET_ENDPOINTS")
 	return cmd
 }
 
@@ -143,57 +133,30 @@ func (o joinOptions) readToken(stdin io.Reader) (string, error) {
 	return strings.TrimSpace(string(text)), nil
 }
 
-// importer is the configuration without what the hub grants. Files are named
-// so that they are found wherever the daemon starts.
+// importer is the configuration without what the hub grants.
 func (o joinOptions) importer() (*config.Importer, error) {
-	if len(o.targets) == 0 {
-		return nil, fault.New(fault.Usage, "give --target-etcd, such as http://127.0.0.1:2379", "which etcd shall this edge write to?")
+	cluster, err := o.target.cluster()
+	if err != nil {
+		return nil, err
 	}
 	i := &config.Importer{
 		APIVersion: config.APIVersion, Kind: config.KindImporter,
 		Hub:     config.HubLink{URL: o.url, Credentials: "edge.nk"},
-		Target:  config.Cluster{Etcd: config.Etcd{Endpoints: o.targets, User: o.user, PasswordFile: o.password}},
+		Target:  cluster,
 		Accept:  config.Accept{Secrets: o.secrets},
 		DataDir: ".",
 	}
 	if o.hubCA != "" {
 		i.Hub.TLS = &config.TLS{CA: o.hubCA}
 	}
-	if o.targetTLS != (config.TLS{}) || strings.HasPrefix(o.targets[0], "https://") {
-		i.Target.Etcd.TLS = &o.targetTLS
-	}
 	paths := []*string{&i.Target.Etcd.PasswordFile}
+	if k := i.Target.Kubernetes; k != nil {
+		paths = append(paths, &k.Kubeconfig)
+	}
 	for _, t := range []*config.TLS{i.Hub.TLS, i.Target.Etcd.TLS} {
 		if t != nil {
 			paths = append(paths, &t.CA, &t.Cert, &t.Key)
 		}
 	}
-	for _, p := range paths {
-		if *p == "" {
-			continue
-		}
-		full, err := filepath.Abs(*p)
-		if err != nil {
-			return nil, fmt.Errorf("name %s in full: %w", *p, err)
-		}
-		*p = full
-	}
-	return i, nil
-}
-
-// tryTarget looks at the target before the token is used. One that is away is
-// no obstacle: the importer waits for it.
-func (o joinOptions) tryTarget(cmd *cobra.Command, i *config.Importer, s *session) error {
-	ctx, cancel := context.WithTimeout(cmd.Context(), answerTime)
-	defer cancel()
-	cli, err := dial.Dial(ctx, replicator.EtcdConfig(i.Target.Etcd), s.log.quiet(cmd.ErrOrStderr()))
-	if err == nil {
-		_, err = dial.Check(ctx, cli, dial.Target)
-		_ = cli.Close() // it was only to look
-	}
-	if err != nil && fault.ExitCode(err) == int(fault.Unreachable) && cmd.Context().Err() == nil {
-		fmt.Fprintf(cmd.ErrOrStderr(), "Warning: %v\nThe importer will wait for it. Try: %s\n", err, fault.Try(err))
-		return nil
-	}
-	return err
+	return i, absolute(paths...)
 }

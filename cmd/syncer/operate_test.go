@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/syncer-io/syncer/conflict/ledger"
 	"github.com/syncer-io/syncer/replicator/command"
 	"github.com/syncer-io/syncer/replicator/control"
 	"github.com/syncer-io/syncer/replicator/fault"
@@ -30,6 +32,8 @@ type scripted struct {
 	react func(*status.Edge, command.Command)
 	// seen, if it is set, changes the report once after it was read.
 	seen func(*status.Edge)
+	// keeps is the record of conflicts, if the importer has one.
+	keeps *ledger.Ledger
 }
 
 func (s *scripted) Command(c command.Command) error {
@@ -50,6 +54,13 @@ func (s *scripted) Status() status.Edge {
 		s.seen = nil
 	}
 	return e
+}
+
+func (s *scripted) Conflicts(q command.Query) ([]ledger.Record, bool, error) {
+	if s.keeps == nil {
+		return nil, false, errors.New("there is no ledger")
+	}
+	return q.Find(s.keeps)
 }
 
 // edgeSite is an edge of which only the control socket is there.

@@ -84,6 +84,7 @@ func TestEveryCommandIsComplete(t *testing.T) {
 		"syncer pair list": true, "syncer pair show": true, "syncer wal inspect": true, "syncer wal verify": true,
 		"syncer resync": true, "syncer verify": true, "syncer diff": true, "syncer pause": true, "syncer resume": true,
 		"syncer parked list": true, "syncer parked show": true, "syncer parked retry": true, "syncer parked drop": true,
+		"syncer conflicts list": true, "syncer conflicts show": true, "syncer conflicts resolve": true,
 		"syncer policy validate": true, "syncer policy explain": true, "syncer policy test": true, "syncer policy plan": true, "syncer policy apply": true, "syncer policy list": true, "syncer policy show": true,
 	}
 	var walk func(*cobra.Command)

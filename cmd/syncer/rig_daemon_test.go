@@ -237,6 +237,13 @@ func (j *journal) save(path string) error {
 	return os.WriteFile(path, j.text, 0o600)
 }
 
+// all is the whole journal.
+func (j *journal) all() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return string(j.text)
+}
+
 // end is the last lines of the journal.
 func (j *journal) end(lines int) string {
 	j.mu.Lock()

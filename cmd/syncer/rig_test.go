@@ -15,8 +15,11 @@ import (
 	"testing"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+
 	"github.com/syncer-io/syncer/replicator/testbed"
 	"github.com/syncer-io/syncer/replicator/testbed/guarantee"
+	"github.com/syncer-io/syncer/replicator/testbed/kine"
 	"github.com/syncer-io/syncer/replicator/testbed/workload"
 )
 
@@ -52,6 +55,7 @@ type rig struct {
 	random *rand.Rand
 
 	source, target *testbed.EtcdProcess
+	kine           *kine.Server   // instead of target, when the edge has one
 	address        string         // of the hub
 	link           *testbed.Proxy // in front of it, for the edge
 
@@ -97,6 +101,7 @@ func newRig(t *testing.T, durable bool) *rig {
 type parts struct {
 	binary         func() (string, error)
 	source, target testbed.EtcdConfig
+	kine           bool // the target is one
 	join           func(r *rig, command []string)
 }
 
@@ -112,7 +117,11 @@ func newRigOf(t *testing.T, p parts) *rig {
 	}
 	r.random = rand.New(rand.NewPCG(r.seed, 1))
 	r.source = testbed.NewEtcdProcess(t, p.source)
-	r.target = testbed.NewEtcdProcess(t, p.target)
+	if p.kine {
+		r.kine = kine.New(t)
+	} else {
+		r.target = testbed.NewEtcdProcess(t, p.target)
+	}
 	if r.address, err = testbed.FreeAddress(); err != nil {
 		t.Fatal(err)
 	}
@@ -123,6 +132,20 @@ func newRigOf(t *testing.T, p parts) *rig {
 	p.join(r, r.configure())
 	r.truth = r.record()
 	return r
+}
+
+// store is what an end of the rig is kept in.
+type store interface {
+	Endpoint() string
+	Client() *clientv3.Client
+}
+
+// store is the edge's.
+func (r *rig) store() store {
+	if r.kine != nil {
+		return r.kine
+	}
+	return r.target
 }
 
 func (r *rig) path(elements ...string) string {
@@ -157,7 +180,7 @@ heartbeat: 500ms
 	if err := json.Unmarshal(out, &offer); err != nil {
 		r.t.Fatalf("pair create printed %q: %v", out, err)
 	}
-	return []string{"join", "nats://" + r.link.Address(), "--token", offer.Token, "--target-etcd", r.target.Endpoint(), "--data-dir", r.path("edge")}
+	return []string{"join", "nats://" + r.link.Address(), "--token", offer.Token, "--target-etcd", r.store().Endpoint(), "--data-dir", r.path("edge")}
 }
 
 func (r *rig) joins(command []string) {
@@ -211,7 +234,7 @@ func (r *rig) start() {
 // load writes to the source until stop is called.
 func (r *rig) load(l workload.Load) (stop func()) {
 	r.t.Helper()
-	l.Seed, l.Shape.Prefixes = r.seed, prefixes
+	l.Seed, l.Shape.Prefixes, l.Shape.TextOnly = r.seed, prefixes, r.kine != nil
 	ctx, cancel := context.WithCancel(context.Background())
 	type outcome struct {
 		report workload.Report
@@ -245,7 +268,7 @@ var usual = workload.Load{Writers: 2, Rate: 120}
 // write a burst and wait for its end.
 func (r *rig) burst(l workload.Load) {
 	r.t.Helper()
-	l.Seed, l.Shape.Prefixes = r.random.Uint64(), prefixes
+	l.Seed, l.Shape.Prefixes, l.Shape.TextOnly = r.random.Uint64(), prefixes, r.kine != nil
 	report, err := workload.Run(r.t.Context(), r.source.Client(), l)
 	if err != nil {
 		r.t.Fatal(err)

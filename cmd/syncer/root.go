@@ -56,7 +56,7 @@ receives them and writes them into the local etcd.`,
 		&cobra.Group{ID: groupLook, Title: "Looking:"},
 		&cobra.Group{ID: groupOperate, Title: "Operating edges, from the cloud or at the edge:"})
 	root.AddCommand(newHub(s), newExport(s), newImport(s), newPolicy(s), newPair(s), newJoin(s), newStatus(s),
-		newResync(s), newVerify(s), newDiff(s), newPause(s), newResume(s), newParked(s),
+		newResync(s), newVerify(s), newDiff(s), newPause(s), newResume(s), newParked(s), newConflicts(s),
 		newDoctor(s), newWAL(), newVersion(), exitCodesTopic(), configurationTopic())
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {

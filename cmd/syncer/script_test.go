@@ -17,33 +17,44 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs the stories of testdata/scripts against real daemons, hubs
-// and etcds. Their own commands are in stage_test.go and
-// stagekube_test.go.
+// and etcds. Their own commands are in stage_test.go, stagekube_test.go and
+// stageplane_test.go.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "../../testdata/scripts",
 		RequireExplicitExec: true,
 		Setup:               setStage,
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"address":   onStage((*stage).address),
-			"etcd":      onStage((*stage).etcd),
-			"put":       onStage((*stage).put),
-			"putmany":   onStage((*stage).putMany),
-			"delete":    onStage((*stage).deleteAll),
-			"expect":    onStage((*stage).expect),
-			"exits":     onStage((*stage).exits),
-			"expand":    onStage((*stage).expand),
-			"token":     onStage((*stage).token),
-			"daemon":    onStage((*stage).daemon),
-			"quit":      onStage((*stage).quit),
-			"await":     onStage((*stage).await),
-			"ends":      onStage((*stage).ends),
-			"interrupt": onStage((*stage).interrupt),
-			"certify":   onStage((*stage).certify),
-			"load":      onStage((*stage).load),
-			"dump":      onStage((*stage).dump),
-			"says":      onStage((*stage).says),
-		},
-		UpdateScripts: *update,
+		Cmds:                stageCommands(),
+		Condition:           withPlane,
+		UpdateScripts:       *update,
 	})
+}
+
+// stageCommands are what stories can do beside what every script can.
+func stageCommands() map[string]func(*testscript.TestScript, bool, []string) {
+	return map[string]func(*testscript.TestScript, bool, []string){
+		"address":   onStage((*stage).address),
+		"etcd":      onStage((*stage).etcd),
+		"put":       onStage((*stage).put),
+		"putmany":   onStage((*stage).putMany),
+		"delete":    onStage((*stage).deleteAll),
+		"expect":    onStage((*stage).expect),
+		"exits":     onStage((*stage).exits),
+		"expand":    onStage((*stage).expand),
+		"token":     onStage((*stage).token),
+		"daemon":    onStage((*stage).daemon),
+		"quit":      onStage((*stage).quit),
+		"await":     onStage((*stage).await),
+		"ends":      onStage((*stage).ends),
+		"interrupt": onStage((*stage).interrupt),
+		"certify":   onStage((*stage).certify),
+		"load":      onStage((*stage).load),
+		"dump":      onStage((*stage).dump),
+		"says":      onStage((*stage).says),
+		"console":   onStage((*stage).console),
+		"plane":     onStage((*stage).plane),
+		"kubeapply": onStage((*stage).kubeApply),
+		"kubeget":   onStage((*stage).kubeGet),
+		"sees":      onStage((*stage).sees),
+	}
 }

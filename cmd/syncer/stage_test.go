@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/syncer-io/syncer/replicator/testbed"
+	"github.com/syncer-io/syncer/replicator/testbed/kube"
 )
 
 // patience bounds everything a story waits for.
@@ -24,12 +26,13 @@ const patience = time.Minute
 type stage struct {
 	etcds   map[string]*testbed.Etcd
 	daemons map[string]*testbed.Process
+	planes  map[string]*kube.Plane
 }
 
 type stageKey struct{}
 
 func setStage(env *testscript.Env) error {
-	env.Values[stageKey{}] = &stage{etcds: map[string]*testbed.Etcd{}, daemons: map[string]*testbed.Process{}}
+	env.Values[stageKey{}] = &stage{etcds: map[string]*testbed.Etcd{}, daemons: map[string]*testbed.Process{}, planes: map[string]*kube.Plane{}}
 	env.Setenv("NO_COLOR", "1")
 	return nil
 }
@@ -152,6 +155,38 @@ func (s *stage) exits(ts *testscript.TestScript, args []string) {
 	}
 	if strconv.Itoa(code) != args[0] {
 		ts.Fatalf("exit code %d, want %s", code, args[0])
+	}
+}
+
+// console runs the commands of a file, which are the lines that begin with "$ ",
+// and compares what they print, and how they end, with the lines between. A line
+// of three dots stands for any number of lines.
+func (s *stage) console(ts *testscript.TestScript, args []string) {
+	want(ts, args, 1, "console FILE")
+	text := ts.ReadFile(args[0])
+	var got strings.Builder
+	for line := range strings.Lines(text) {
+		command, is := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "$ ")
+		if !is {
+			continue
+		}
+		words := strings.Fields(command)
+		err := ts.Exec(words[0], words[1:]...)
+		got.WriteString("$ " + command + "\n" + ts.ReadFile("stdout") + ts.ReadFile("stderr"))
+		var exit *exec.ExitError
+		switch {
+		case errors.As(err, &exit):
+			fmt.Fprintf(&got, "[exit code %d]\n", exit.ExitCode())
+		case err != nil:
+			ts.Fatalf("%v", err)
+		}
+	}
+	parts := strings.Split(text, "...\n")
+	for i := range parts {
+		parts[i] = regexp.QuoteMeta(parts[i])
+	}
+	if !regexp.MustCompile("^" + strings.Join(parts, `(?:.*\n)*`) + "$").MatchString(got.String()) {
+		ts.Fatalf("got\n%s\nwant\n%s", got.String(), text)
 	}
 }
 

@@ -38,9 +38,22 @@ func (o statusOptions) draw(p *page, list status.List) {
 		drawReason(p, it)
 	}
 	for _, c := range list.Source.Channels {
-		if c.Refused != nil {
-			drawRefused(p, c)
-		}
+		drawChannel(p, c)
+	}
+}
+
+// drawChannel says what is wrong with a channel.
+func drawChannel(p *page, c status.Channel) {
+	if c.Trouble != "" {
+		p.line("")
+		p.line("channel %s fails and is tried again, the others go on:", c.Name)
+		p.line("  %s", printable(c.Trouble))
+	}
+	if c.Trouble != "" && c.Try != "" {
+		p.line("  Try: %s", printable(c.Try))
+	}
+	if c.Refused != nil {
+		drawRefused(p, c)
 	}
 }
 

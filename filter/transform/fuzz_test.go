@@ -34,6 +34,11 @@ func FuzzApply(f *testing.F) {
 			return
 		}
 		obj, isMap := in.(map[string]any)
+		for _, f := range transform.Fields(s.Steps) {
+			if len(f.Names) == 0 {
+				t.Fatalf("a field without a name: %v", f)
+			}
+		}
 		p, problems := transform.Compile(s.Steps)
 		if (p == nil) != (len(problems) > 0) {
 			t.Fatalf("a program and problems: %v", problems)
@@ -53,7 +58,7 @@ func FuzzApply(f *testing.F) {
 		if !reflect.DeepEqual(copyOf(t, obj), copyOf(t, twin)) {
 			t.Fatalf("first %v, then %v", obj, twin)
 		}
-		if !reflect.DeepEqual([]any{obj["kind"], obj["apiVersion"]}, []any{before["kind"], before["apiVersion"]}) {
+		if obj := copyOf(t, obj); !reflect.DeepEqual([]any{obj["kind"], obj["apiVersion"]}, []any{before["kind"], before["apiVersion"]}) {
 			t.Fatalf("%v became %v", before, obj)
 		}
 	})

@@ -18,6 +18,7 @@ type results struct {
 	lags       []*lags
 	far        *far
 	missed     *missed
+	objects    *missed
 	differing  []*comeback
 }
 
@@ -77,6 +78,10 @@ func (l *lab) parts(r *results) []part {
 		}},
 		part{"outage-missed", func(ctx context.Context) (err error) {
 			r.missed, err = l.outageMissed(ctx)
+			return err
+		}},
+		part{"outage-objects", func(ctx context.Context) (err error) {
+			r.objects, err = l.outageObjects(ctx)
 			return err
 		}},
 		part{"outage-differing", func(ctx context.Context) (err error) {

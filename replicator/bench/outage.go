@@ -51,6 +51,38 @@ func (c comeback) over(link badLink, history string) *comeback {
 	return &c
 }
 
+// outageObjects is outageMissed of values as Kubernetes has them. make-mirror
+// sends the same number of bytes, whatever is in them, and is not asked again.
+func (l *lab) outageObjects(ctx context.Context) (_ *missed, err error) {
+	size := l.missed
+	out := &missed{size: size}
+	s, err := l.openScene(ctx, size.keys)
+	if err != nil {
+		return nil, fmt.Errorf("prepare an outage of objects: %w", err)
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	s.made = object
+	if err := s.put(ctx, size.revisions, 0, size.changed); err != nil {
+		return nil, err
+	}
+	if err := s.remove(ctx, size.changed, size.changed+size.deletes); err != nil {
+		return nil, err
+	}
+	for _, history := range []string{historyKept, historyGone} {
+		if history == historyGone {
+			if err := s.forget(ctx); err != nil {
+				return nil, err
+			}
+		}
+		way := syncerStarts().over(badLink{}, history)
+		out.near = append(out.near, way)
+		if err := l.comeBack(ctx, s, []*comeback{way}); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
 // outageMissed measures the return of an edge that missed many revisions.
 func (l *lab) outageMissed(ctx context.Context) (_ *missed, err error) {
 	size := l.missed

@@ -5,9 +5,11 @@ import (
 	"slices"
 )
 
-func (v view) HasMissed() bool      { return v.r.missed != nil }
-func (v view) HasDiffering() bool   { return len(v.r.differing) > 0 }
-func (v view) Missed() outageReport { return outageReport{v.r.missed} }
+func (v view) HasMissed() bool       { return v.r.missed != nil }
+func (v view) HasObjects() bool      { return v.r.objects != nil }
+func (v view) Objects() outageReport { return outageReport{v.r.objects} }
+func (v view) HasDiffering() bool    { return len(v.r.differing) > 0 }
+func (v view) Missed() outageReport  { return outageReport{v.r.missed} }
 
 // outageReport gives the template what it shows of an outage.
 type outageReport struct{ m *missed }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -72,6 +73,15 @@ func TestUnlikeValuesShareNothing(t *testing.T) {
 	}
 	if share := float64(small) / float64(raw); share < 0.35 || share > 0.6 {
 		t.Errorf("they compress to %.2f of their size, want about half", share)
+	}
+}
+
+func TestObjectsAreAsLargeAsOtherValues(t *testing.T) {
+	for n := range 2000 {
+		v := []byte(object(lagWriter, n))
+		if _, number, err := parseValue(v); err != nil || number != n || !json.Valid(v) {
+			t.Fatalf("object %d reads as %d, %v: %s", n, number, err, v)
+		}
 	}
 }
 

@@ -53,6 +53,11 @@ func (v view) Reach() string {
 		}
 		row("back after any outage, no key wrong in any round", v.syncerWrong(), whole, func(v float64) bool { return v == 0 })
 	}
+	if m := v.r.objects; m != nil {
+		for _, c := range m.near {
+			row("the same with objects as values, history "+c.history+", within "+sized(reachWire)+" on the link", c.onTheLink(), sized, func(v float64) bool { return v <= reachWire })
+		}
+	}
 	if len(importer) > 0 {
 		row(fmt.Sprintf("importer within %s resident at its peak", megabytes(reachMemory)), series{slices.Max(importer)},
 			func(v float64) string { return megabytes(int64(v)) }, func(v float64) bool { return v > 0 && v <= reachMemory })

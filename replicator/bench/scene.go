@@ -22,7 +22,8 @@ import (
 type scene struct {
 	bed    *bed
 	syncer *installation
-	lost   int64 // the newest revision that the edge has
+	lost   int64                           // the newest revision that the edge has
+	made   func(writer, number int) string // what is put
 }
 
 func (s *scene) path(name string) string { return filepath.Join(s.bed.dir, name) }
@@ -33,7 +34,7 @@ func (l *lab) openScene(ctx context.Context, n int) (*scene, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &scene{bed: b, syncer: &installation{lab: l, bed: b, running: children{}, linked: true}}
+	s := &scene{made: unlike, bed: b, syncer: &installation{lab: l, bed: b, running: children{}, linked: true}}
 	if err := s.lose(ctx, n); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
@@ -96,7 +97,7 @@ func (s *scene) rewind(ctx context.Context) error {
 // until the exporter has published them.
 func (s *scene) put(ctx context.Context, revisions, from, to int) error {
 	return s.write(ctx, revisions, func(cli *clientv3.Client, i int) error {
-		_, err := cli.Put(ctx, keyOf(from+i%(to-from)), unlike(lagWriter, i))
+		_, err := cli.Put(ctx, keyOf(from+i%(to-from)), s.made(lagWriter, i))
 		return err
 	})
 }

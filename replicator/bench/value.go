@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 
 	"github.com/syncer-io/syncer/replicator/change"
 )
@@ -78,6 +79,29 @@ func (v values) value(writer, number int) string {
 func unlike(writer, number int) string {
 	r := rand.New(rand.NewPCG(uint64(writer), uint64(number)))
 	return fmt.Sprintf(headFormat, writer, number) + string(body(r))
+}
+
+// object makes a value that looks like a stored object of Kubernetes: a
+// Deployment as it crosses, in which an image's digest, a count and a time are
+// new each time. Nobody stores values of which half is random, unless they are
+// keys or pictures.
+func object(writer, number int) string {
+	r := rand.New(rand.NewPCG(uint64(writer)+1<<32, uint64(number)))
+	var b strings.Builder
+	fmt.Fprintf(&b, headFormat, writer, number)
+	fmt.Fprintf(&b, `"apiVersion":"apps/v1","kind":"Deployment","metadata":{"annotations":{"released":"2026-%02d-%02dT%02d:%02d:%02dZ"},"labels":{"app":"%s","tier":"%s"},"name":"%s-%s","namespace":"shop"},`,
+		1+r.IntN(12), 1+r.IntN(28), r.IntN(24), r.IntN(60), r.IntN(60), words[r.IntN(len(words))], words[r.IntN(len(words))], words[r.IntN(len(words))], words[r.IntN(len(words))])
+	fmt.Fprintf(&b, `"spec":{"replicas":%d,"selector":{"matchLabels":{"app":"web"}},"template":{"metadata":{"labels":{"app":"web"}},"spec":{"containers":[{"image":"registry.example.com/shop/web@sha256:%016x%016x","name":"web",`, 1+r.IntN(9), r.Uint64(), r.Uint64())
+	b.WriteString(`"ports":[{"containerPort":8080,"name":"http","protocol":"TCP"}],"readinessProbe":{"httpGet":{"path":"/ready","port":"http"},"periodSeconds":10},"env":[`)
+	for i := range 4 {
+		fmt.Fprintf(&b, `{"name":"OPTION_%d","value":"%s-%s-%d"},`, i, words[r.IntN(len(words))], words[r.IntN(len(words))], r.IntN(1000))
+	}
+	b.WriteString(`{"name":"STORE","value":"`)
+	for b.Len() < valueBytes-len(`"}]}]}}}}`) {
+		b.WriteString(words[r.IntN(len(words))][:1])
+	}
+	b.WriteString(`"}]}]}}}}`)
+	return b.String()
 }
 
 func parseValue(b []byte) (writer, number int, err error) {

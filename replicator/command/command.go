@@ -31,9 +31,13 @@ const (
 	Resume  Verb = "resume"
 	Retry   Verb = "retry" // try parked groups again
 	Drop    Verb = "drop"  // try parked groups no more
+	// Conflicts tells of conflicts that are on record.
+	Conflicts Verb = "conflicts"
+	// Resolve says what keys that are in conflict shall hold.
+	Resolve Verb = "resolve"
 )
 
-var verbs = []Verb{Resync, Plan, Verify, Diff, Approve, Pause, Resume, Retry, Drop}
+var verbs = []Verb{Resync, Plan, Verify, Diff, Approve, Pause, Resume, Retry, Drop, Conflicts, Resolve}
 
 // Compares reports whether the verb compares the two sides. One such task runs
 // at a time; others wait for it.
@@ -56,6 +60,17 @@ type Command struct {
 	// Groups are the parked groups that Approve, Retry and Drop are about. They
 	// are named one by one: what is parked later was not meant.
 	Groups []string `json:"groups,omitempty"`
+	// Query says which conflicts Conflicts tells of. None: the newest.
+	Query *Query `json:"query,omitempty"`
+	// Keys are the delivered keys that Resolve is about.
+	Keys [][]byte `json:"keys,omitempty"`
+	// Take says what the keys of Resolve shall hold.
+	Take Take `json:"take,omitempty"`
+	// Value is what the only key shall hold, with TakeValue.
+	Value []byte `json:"value,omitempty"`
+	// Record is the ID of the record whose value the only key shall hold again,
+	// with TakeRecord.
+	Record uint64 `json:"record,omitempty"`
 }
 
 // New makes a command with an ID of its own.
@@ -101,6 +116,10 @@ func (c Command) Check() error {
 		return fmt.Errorf("%d groups, at most %d", len(c.Groups), maxGroups)
 	case len(c.Groups) == 0 && (c.Verb == Approve || c.Verb == Retry || c.Verb == Drop):
 		return fmt.Errorf("%s names the groups that it is about", c.Verb)
+	case c.Verb == Conflicts && c.Query != nil:
+		return c.Query.check()
+	case c.Verb == Resolve:
+		return c.checkResolve()
 	}
 	return nil
 }

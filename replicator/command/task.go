@@ -1,6 +1,10 @@
 package command
 
-import "time"
+import (
+	"time"
+
+	"github.com/syncer-io/syncer/conflict/ledger"
+)
 
 // State is how far a task is.
 type State string
@@ -54,6 +58,12 @@ type Task struct {
 	Samples []Sample `json:"samples,omitempty"`
 	// Groups are what Approve, Retry and Drop were carried out for.
 	Groups []string `json:"groups,omitempty"`
+	// Conflicts are what Conflicts found, newest first, made by Tell. More: there
+	// are others.
+	Conflicts []ledger.Record `json:"conflicts,omitempty"`
+	More      bool            `json:"more,omitempty"`
+	// Keys are how many keys Resolve was carried out for.
+	Keys int `json:"keys,omitempty"`
 }
 
 // The ways in which a key differs.

@@ -53,7 +53,7 @@ func TestMarshalRoundTrip(t *testing.T) {
 			Target: Cluster{Etcd: Etcd{
 				Endpoints: rapid.SliceOfN(text, 1, 3).Draw(t, "endpoints"), TLS: link(),
 				User: text.Draw(t, "user"), PasswordFile: text.Draw(t, "password"),
-			}},
+			}, Writer: text.Draw(t, "writer"), KubernetesPrefix: text.Draw(t, "prefix"), RawResources: optional.Draw(t, "raw")},
 			Accept: Accept{
 				Secrets:  rapid.Bool().Draw(t, "secrets"),
 				Prefixes: optional.Draw(t, "prefixes"), Resources: optional.Draw(t, "resources"), Namespaces: optional.Draw(t, "namespaces"),

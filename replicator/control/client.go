@@ -66,6 +66,24 @@ func (c *Client) Status(ctx context.Context) (status.Edge, error) {
 	return e, nil
 }
 
+// Conflicts are the conflicts on record that a query selects. The error has
+// class Usage when a record that is asked for by its ID is not there.
+func (c *Client) Conflicts(ctx context.Context, q command.Query) (Conflicts, error) {
+	path := conflictsPath
+	if text := writeQuery(q); text != "" {
+		path += "?" + text
+	}
+	raw, err := c.do(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return Conflicts{}, err
+	}
+	var out Conflicts
+	if err := json.Unmarshal(raw, &out); err != nil {
+		return Conflicts{}, fmt.Errorf("decode the conflicts of the importer of %s: %w", c.dir, err)
+	}
+	return out, nil
+}
+
 func (c *Client) do(ctx context.Context, method, path string, body []byte) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, "http://importer"+path, bytes.NewReader(body))
 	if err != nil {

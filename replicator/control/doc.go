@@ -4,6 +4,7 @@
 //
 //	POST /v1/command  a command.Command; 202 once the importer has taken it
 //	GET  /v1/status   the importer's report as of now, a status.Edge
+//	GET  /v1/conflicts?prefix=/a/&open=true   conflicts on record, a Conflicts
 //
 // What the importer does with a command is told in its report. A refusal is an
 // object {"error", "try"} with a status of 4xx, or of 503 when it may be taken

@@ -17,6 +17,7 @@ func handler(im Importer) http.Handler {
 	mux.HandleFunc("GET "+statusPath, func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, im.Status())
 	})
+	mux.HandleFunc("GET "+conflictsPath, func(w http.ResponseWriter, r *http.Request) { tell(w, r, im) })
 	return bounded(mux)
 }
 

@@ -270,7 +270,7 @@ func (h *shop) nothingOfTheCloud() {
 // cloud.
 func (h *shop) cutOff() {
 	h.t.Helper()
-	h.edgeLink.Cut()
+	h.edgeLink.Refuse()
 	h.applyCloud("Deployment", "web", setImage("registry.example.com/web:2"))
 	h.applyCloud("ConfigMap", "settings", func(o map[string]any) { field(o, "data")["colour"] = "red" })
 	h.deleteCloud("configmaps", "old-settings")

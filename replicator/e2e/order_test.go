@@ -61,13 +61,6 @@ func (s *site) putTarget(key, value string) {
 	}
 }
 
-func (s *site) deleteTarget(key string) {
-	s.t.Helper()
-	if _, err := s.target.Client().Delete(s.t.Context(), key); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
 func TestVerifyOfEqualSides(t *testing.T) {
 	t.Parallel()
 	s, _ := guardedSite(t)

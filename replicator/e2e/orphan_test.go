@@ -129,6 +129,25 @@ func TestWipedEdgeHasNoOrphans(t *testing.T) {
 	s.keeps("made by the edge", mark, 2, want)
 }
 
+// A rule that had onLeave: orphan and deletes now deletes what its edges kept,
+// as long as the rule is about it.
+func TestOrphansOfARuleThatDeletes(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, withPolicy(orphanPolicy))
+	d := &daemons{stopExporter: s.startExporter(), stopImporter: s.startImporter()}
+	s.putConfigMap("selected", "true")
+	s.putConfigMap("released", "true")
+	s.report("is in sync with two objects", func(e status.Edge) bool { return e.State == status.InSync && e.Keys == 2 })
+	mark := s.reports.mark()
+	want := s.objects()
+	s.putConfigMap("released", "false")
+	s.keeps("released", mark, 2, want)
+	mark = s.reports.mark()
+	delete(want, shopMaps+"released")
+	s.changePolicy(d, syncedPolicy)
+	s.keeps("deletes", mark, 1, want)
+}
+
 // A rule with onLeave: orphan that is dropped from the policy leaves everything
 // at the edge, and nothing remembers it.
 func TestOrphansOfADroppedRule(t *testing.T) {

@@ -35,7 +35,8 @@ func TestSourceRestoredWithBumpedRevisions(t *testing.T) {
 			if stopped {
 				d.stopExporter()
 			}
-			tr.breakSource(func() error { return s.restoreBumped(older, before+1000) })
+			tr.breakSource(func() error { return s.restore(older) })
+			s.bump(before + 1000) // on record: an exporter that runs may look in between
 			s.load(t.Context(), workload.Load{Ops: 100})
 			if stopped {
 				d.stopExporter = s.startExporter()
@@ -48,22 +49,28 @@ func TestSourceRestoredWithBumpedRevisions(t *testing.T) {
 	}
 }
 
-// restoreBumped does what `etcdutl snapshot restore --bump-revision
-// --mark-compacted` does, as far as a client can see.
-func (s *site) restoreBumped(older string, revision int64) error {
+func (s *site) restore(from string) error {
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
-	if err := s.source.Restore(ctx, older); err != nil {
-		return err
-	}
+	return s.source.Restore(ctx, from)
+}
+
+// bump does, after a restore, what `etcdutl snapshot restore --bump-revision
+// --mark-compacted` does in it, as far as a client can see.
+func (s *site) bump(revision int64) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
 	for {
 		resp, err := s.source.Client().Put(ctx, "\x00bump", "")
-		if err != nil {
-			return err
+		if err == nil && resp.Header.Revision >= revision {
+			_, err = s.source.Client().Compact(ctx, resp.Header.Revision)
+			if err == nil {
+				return
+			}
 		}
-		if resp.Header.Revision >= revision {
-			_, err := s.source.Client().Compact(ctx, resp.Header.Revision)
-			return err
+		if err != nil {
+			s.t.Fatal(err)
 		}
 	}
 }
@@ -234,6 +241,44 @@ func TestSourceRefusesTheExporter(t *testing.T) {
 	want["/apps/behind"] = "1"
 	s.until("the edge has gone on", func() bool { return same(want, s.have()) })
 	s.report("is in sync again", in(status.InSync))
+}
+
+// One channel may not be read, the other one goes on as if nothing was, and the
+// exporter says which and why. When it may be read it begins by itself.
+func TestOneChannelFailsAndTheOtherGoesOn(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, withPolicy(policy+"---\n"+strings.NewReplacer("flags", "hidden", "apps", "secret").Replace(policy)))
+	journal := s.keepJournal()
+	root := s.guardSource()
+	s.startExporter()
+	s.startImporter()
+	hidden := func(e status.Exporter) status.Channel {
+		for _, c := range e.Channels {
+			if c.Name == "hidden" {
+				return c
+			}
+		}
+		return status.Channel{}
+	}
+	s.exporterReport("says why a channel fails", func(e status.Exporter) bool {
+		return e.Role == "active" && strings.Contains(hidden(e).Trouble, "permission denied") && hidden(e).Try != ""
+	})
+	for i := range 3 {
+		if _, err := root.Put(t.Context(), fmt.Sprintf("/apps/%d", i), "1"); err != nil {
+			t.Fatal(err)
+		}
+		s.until("the edge has gone on", func() bool { return len(s.have()) == i+1 })
+	}
+	s.report("is in sync with three keys", func(e status.Edge) bool { return e.State == status.InSync && e.Keys == 3 })
+	if strings.Contains(journal.String(), "the term ended") {
+		t.Error("the term ended")
+	}
+	if _, err := root.RoleGrantPermission(t.Context(), "syncer", "/hidden/", "/secret0", clientv3.PermissionType(clientv3.PermRead)); err != nil {
+		t.Fatal(err)
+	}
+	s.exporterReport("has both channels", func(e status.Exporter) bool {
+		return len(e.Channels) == 2 && hidden(e).Trouble == "" && !hidden(e).Lineage.IsZero()
+	})
 }
 
 // guardSource turns the source's access control on: only root, whose client

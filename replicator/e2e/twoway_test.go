@@ -77,7 +77,7 @@ func (w *twoWay) disturb(t *testing.T, seed uint64) (stop func()) {
 		links := []*testbed.Proxy{w.there.edgeLink, w.there.cloudLink, w.back.edgeLink, w.back.cloudLink}
 		for {
 			link := links[r.IntN(len(links))]
-			link.Cut()
+			link.Refuse()
 			select {
 			case <-time.After(time.Duration(r.IntN(400)) * time.Millisecond):
 			case <-ctx.Done():

@@ -44,12 +44,14 @@ const silentSource = 3 * time.Second
 // what mu guards.
 type channel struct {
 	name      string
+	policy    string // by name
 	selection *filter.Selection
 	source    Source
 	spool     *spool
 	log       *jetstream.Log
 	logger    *slog.Logger
 	heartbeat time.Duration
+	beats     func() // called after each heartbeat
 
 	index     *index
 	chain     *chain
@@ -333,6 +335,7 @@ func (c *channel) beat(ctx context.Context) error {
 	}
 	failpoint.Hit(failpoint.HeartbeatAfter)
 	c.beaten, c.beatDue = time.Now(), nil
+	c.beats()
 	c.show()
 	if time.Since(c.committed) >= commitEvery {
 		return c.commit(ctx)

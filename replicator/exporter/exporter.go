@@ -70,6 +70,7 @@ type Exporter struct {
 	reason   string
 	last     known               // what the newest term followed
 	channels map[string]*channel // those that run
+	ailing   map[string]error    // by channel of the term: why it failed, until it does what it is for
 	spools   map[string]*spool   // by channel
 	resets   map[string]int64    // by channel
 }
@@ -78,7 +79,7 @@ type Exporter struct {
 func New(cfg Config, nc *nats.Conn, open func(*filter.Selection) Source, pairs Pairs, logger *slog.Logger) *Exporter {
 	return &Exporter{
 		cfg: cfg, nc: nc, open: open, pairs: pairs, logger: logger, role: "standby",
-		channels: map[string]*channel{}, spools: map[string]*spool{}, resets: map[string]int64{},
+		channels: map[string]*channel{}, ailing: map[string]error{}, spools: map[string]*spool{}, resets: map[string]int64{},
 		last: recall(cfg, logger),
 	}
 }
@@ -159,6 +160,9 @@ func (e *Exporter) term(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	e.mu.Lock()
+	clear(e.ailing)
+	e.mu.Unlock()
 	t := &term{Exporter: e, log: log, pub: pub, store: store, running: map[string]*running{}}
 	return t.work(ctx)
 }
@@ -220,6 +224,7 @@ func (e *Exporter) newChannel(l line, log *jetstream.Log, pub *jetstream.Publish
 	}
 	c := &channel{
 		name:      l.name,
+		policy:    l.policy,
 		selection: l.selection,
 		source:    spooledSource{Source: e.open(l.selection), spool: sp},
 		spool:     sp,
@@ -233,6 +238,7 @@ func (e *Exporter) newChannel(l line, log *jetstream.Log, pub *jetstream.Publish
 		edges:     make(map[string]struct{}),
 	}
 	c.report.PolicyName = l.policy
+	c.beats = func() { e.well(l.name) }
 	c.chain = &chain{source: e.cfg.Name, channel: l.name, writer: e.cfg.Instance, pub: pub, stored: c.stored}
 	return c, nil
 }
@@ -257,7 +263,7 @@ func (e *Exporter) leave(c *channel) {
 // Status is the exporter's report as of now.
 func (e *Exporter) Status() status.Exporter {
 	e.mu.Lock()
-	role, reason, last, channels := e.role, e.reason, e.last, maps.Clone(e.channels)
+	role, reason, last, channels, ailing := e.role, e.reason, e.last, maps.Clone(e.channels), maps.Clone(e.ailing)
 	e.mu.Unlock()
 	s := status.Exporter{
 		Format:   status.Format,
@@ -282,7 +288,9 @@ func (e *Exporter) Status() status.Exporter {
 			c.mu.Unlock()
 		}
 		report.Spool = e.spool(name).status()
-		if !ok && report.Spool == nil {
+		if err := ailing[name]; err != nil {
+			report.Trouble, report.Try = fault.Describe(err), fault.Try(err)
+		} else if !ok && report.Spool == nil {
 			continue
 		}
 		s.Channels = append(s.Channels, report)

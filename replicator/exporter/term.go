@@ -38,14 +38,6 @@ type term struct {
 	running  map[string]*running
 }
 
-// running is a channel and its goroutine.
-type running struct {
-	*channel
-	policy string // by name
-	cancel context.CancelCauseFunc
-	done   chan struct{} // closed when the index is closed
-}
-
 // work runs the term until something fails.
 func (t *term) work(ctx context.Context) error {
 	t.group, t.life = errgroup.WithContext(ctx)
@@ -160,7 +152,7 @@ func (t *term) bring(ctx context.Context, p *policies, edges []Edge) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(t.running)) {
 		r := t.running[name]
-		if l, wanted := next.lines[name]; wanted && l.selection.Digest() == r.selection.Digest() {
+		if l, wanted := next.lines[name]; wanted && l.selection.Digest() == r.line.selection.Digest() {
 			continue
 		}
 		if err := t.retire(ctx, r); err != nil {
@@ -171,9 +163,7 @@ func (t *term) bring(ctx context.Context, p *policies, edges []Edge) error {
 		if t.running[name] != nil {
 			continue
 		}
-		if err := t.start(next.lines[name]); err != nil {
-			return err
-		}
+		t.start(next.lines[name])
 	}
 	return t.move(ctx, last, next)
 }
@@ -192,46 +182,10 @@ func (t *term) move(ctx context.Context, last, next roster) error {
 	return nil
 }
 
-// start runs a channel as part of the term. The caller holds mu.
-func (t *term) start(l line) error {
-	c, err := t.newChannel(l, t.log, t.pub)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithCancelCause(t.life)
-	r := &running{channel: c, policy: l.policy, cancel: cancel, done: make(chan struct{})}
-	t.running[l.name] = r
-	t.enter(c)
-	t.group.Go(func() error {
-		defer close(r.done)
-		defer cancel(nil)
-		err := errors.Join(c.run(ctx), c.index.close())
-		t.leave(c)
-		if errors.Is(context.Cause(ctx), errRetired) {
-			return nil
-		}
-		return err
-	})
-	return nil
-}
-
-// retire ends a channel. When it returns nothing of it is under way to the hub.
-// The caller holds mu.
-func (t *term) retire(ctx context.Context, r *running) error {
-	t.logger.Info("a channel ends", "channel", r.name)
-	r.cancel(errRetired)
-	<-r.done
-	delete(t.running, r.name)
-	if err := t.pub.Flush(ctx); err != nil {
-		return fmt.Errorf("end channel %s: %w", r.name, err)
-	}
-	return t.spool(r.name).close()
-}
-
 // channelOf is the channel of an edge, or what who asks is told instead; try is
 // the remedy for a pair that is missing. One that is new, or not what it was,
 // has all channels looked at.
-func (t *term) channelOf(ctx context.Context, edge, try string) (*running, *jetstream.ReplyError) {
+func (t *term) channelOf(ctx context.Context, edge, try string) (*channel, *jetstream.ReplyError) {
 	pair, ok, err := t.pairs.Edge(ctx, edge)
 	if err != nil {
 		return nil, retryLater("look up the pairing of edge "+edge, err)
@@ -250,9 +204,13 @@ func (t *term) channelOf(ctx context.Context, edge, try string) (*running, *jets
 	if at.refusal != nil {
 		return nil, refusalOf(at.refusal)
 	}
-	c := t.running[at.channel]
-	if c == nil {
+	r := t.running[at.channel]
+	if r == nil {
 		return nil, retryLater("find the channel of edge "+edge, errors.New("the term has ended"))
+	}
+	c := r.channel.Load()
+	if c == nil {
+		return nil, retryLater("find the channel of edge "+edge, errors.New("it failed, and is tried again"))
 	}
 	return c, nil
 }

@@ -75,7 +75,7 @@ func (e *etcd) Open(ctx context.Context, key target.CursorKey, ranges []change.R
 // Raw is the cluster whose API server's etcd is behind a client, which it closes
 // in the end. Objects are written past that server.
 func Raw(cli *clientv3.Client, o raw.Options, logger *slog.Logger) Cluster {
-	logger.Warn(raw.Warning, "try", raw.TryWarning)
+	logger.Warn("objects are written past the API server", "warning", raw.Warning, "try", raw.TryWarning)
 	return &past{etcd{cli, o.Prefix, logger}, o}
 }
 

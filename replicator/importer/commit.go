@@ -16,6 +16,9 @@ import (
 func (a *applier) stand(c *target.Cursor) {
 	c.Chain, c.Seq = append(target.Hash(nil), a.chain[:]...), a.seq
 	c.Updated = time.Now()
+	if c.Ahead <= c.Revision || !c.Consistent {
+		c.Ahead = 0
+	}
 	if len(c.Holds) == 0 {
 		c.Holds, c.Keeps = a.ranges, a.orphans()
 	}
@@ -77,6 +80,9 @@ func (a *applier) commitAll(ctx context.Context, changes []change.Change, cursor
 	a.cursor, a.wrote = cursor, time.Now()
 	a.keep, a.kept = a.behind, 0
 	a.im.view.committed(cursor)
+	if err := a.keepUp(ctx); err != nil {
+		return err
+	}
 	return a.parked.saveGone(ctx, a)
 }
 

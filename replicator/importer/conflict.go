@@ -60,7 +60,7 @@ func (a *applier) revise(ctx context.Context) error {
 		}
 		for key := range g.keys {
 			i := filter.RuleOf(a.rules, []byte(key))
-			if g.Why == status.Fighting || i >= 0 && yields(a.rules[i]) {
+			if g.Why == status.Fighting || g.Why != status.Kept && i >= 0 && yields(a.rules[i]) {
 				again = append(again, g)
 				break
 			}

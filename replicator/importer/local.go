@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/syncer-io/syncer/conflict"
@@ -90,7 +91,8 @@ func newestOf(writes []target.Local) []edit {
 // replicated last.
 func (a *applier) judge(ctx context.Context, e edit) (*mend, error) {
 	k := a.parked.keys[string(e.Key)]
-	if k != nil && (k.group.Why != status.Merged || a.changedBack(k, e)) {
+	again := k != nil && (k.group.Why == status.Merged || k.group.Why == status.Kept)
+	if k != nil && (!again || a.changedBack(k, e)) {
 		return nil, a.changedAgain(k, e)
 	}
 	c := conflict.Case{Key: e.Key, Edge: conflict.Value{Present: !e.Deleted, Bytes: e.Value}}
@@ -154,7 +156,7 @@ func (a *applier) putRight(e edit, c conflict.Case) (*mend, error) {
 		a.admit(e.Key, c.Edge)
 		return nil, nil //nolint:nilnil // the comparison does it
 	}
-	if a.sight.fought(c, e.By) {
+	if a.sight.fought(c) {
 		a.setApart(status.Fighting, fmt.Sprintf("key %q is changed at the edge as often as it is put right%s", e.Key, by(e.By)), c)
 		return nil, nil //nolint:nilnil // it is tried again later
 	}
@@ -239,6 +241,13 @@ func (a *applier) mendAll(ctx context.Context, mends []mend) error {
 			n++
 		}
 		err := a.mend(ctx, mends[:n])
+		if no, rest, ok := mendsRejected(mends[:n], err); ok {
+			if err := a.parkRejected(ctx, no, a.position); err != nil {
+				return err
+			}
+			mends = append(rest, mends[n:]...)
+			continue
+		}
 		var d *target.Dirty
 		switch {
 		case errors.As(err, &d) && n > 1:
@@ -254,6 +263,23 @@ func (a *applier) mendAll(ctx context.Context, mends []mend) error {
 		mends = mends[n:]
 	}
 	return nil
+}
+
+// mendsRejected are those that the target refuses one by one, and the others.
+func mendsRejected(mends []mend, err error) (no []rejection, rest []mend, ok bool) {
+	changes := make([]change.Change, len(mends))
+	for i, m := range mends {
+		changes[i] = m.change
+	}
+	if no, _, ok = rejections(changes, err); !ok {
+		return nil, mends, false
+	}
+	for _, m := range mends {
+		if !slices.ContainsFunc(no, func(r rejection) bool { return bytes.Equal(r.change.Key, m.change.Key) }) {
+			rest = append(rest, m)
+		}
+	}
+	return no, rest, true
 }
 
 func (a *applier) mendEach(ctx context.Context, mends []mend) error {
@@ -343,7 +369,7 @@ const (
 
 // fought counts that a key is to be put right, and reports whether that is put
 // off.
-func (s *sight) fought(c conflict.Case, by string) bool {
+func (s *sight) fought(c conflict.Case) bool {
 	now := time.Now()
 	f := s.fights[string(c.Key)]
 	if f == nil || now.Sub(f.first) > fightWithin && f.pause == 0 || f.pause > 0 && now.Sub(f.due) > 2*mostFightPause {

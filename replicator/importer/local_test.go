@@ -374,3 +374,41 @@ func digestOf(content map[string]string) digest.Digest {
 	}
 	return table.Digest()
 }
+
+// C2: a delete here and an update there, and the other way round, and a key that
+// both make: each has its name, and both values are on record.
+func TestEveryConflictHasItsNameAndBothValues(t *testing.T) {
+	tests := map[string]struct {
+		key    string
+		local  string // "" deletes
+		source change.Change
+		want   conflict.Type
+	}{
+		"both update":                 {"/flags/01", "local", putOf("/flags/01", "new"), conflict.UpdateDirty},
+		"deleted here, updated there": {"/flags/01", "", putOf("/flags/01", "new"), conflict.UpdateMissing},
+		"updated here, deleted there": {"/flags/01", "local", deleteOf("/flags/01"), conflict.DeleteDirty},
+		"both create":                 {"/flags/made", "local", putOf("/flags/made", "new"), conflict.InsertExists},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, conflict.EdgeWins)
+			if tt.local == "" {
+				s.remove(tt.key)
+			} else {
+				s.edit(tt.key, tt.local)
+			}
+			s.look()
+			s.replicate(7, tt.source)
+			s.wantValue(tt.key, tt.local)
+			s.wantEqual(tt.source)
+			r, found, err := s.im.ledger.Last([]byte(tt.key))
+			if err != nil || !found {
+				t.Fatalf("nothing is on record: %v", err)
+			}
+			if r.Type != tt.want || string(r.Edge.Bytes) != tt.local || r.Edge.Present != (tt.local != "") ||
+				string(r.Source.Bytes) != string(tt.source.Value) || r.Source.Present != (tt.source.Op == change.Put) || r.SourceRevision != 7 {
+				t.Errorf("on record is %+v, want a %s", r, tt.want)
+			}
+		})
+	}
+}

@@ -125,12 +125,20 @@ func (a *applier) tryAgain(ctx context.Context, groups []*parkedGroup) error {
 	if len(groups) == 0 {
 		return nil
 	}
+	return a.compareAgain(ctx, "parked changes are tried again", func() {
+		for _, g := range groups {
+			a.parked.remove(g)
+		}
+	})
+}
+
+// compareAgain compares once something that was parked is not any more, which
+// forget brings about.
+func (a *applier) compareAgain(ctx context.Context, reason string, forget func()) error {
 	// Until the target is read again, the table says of these keys what the
 	// source has. A session that ends before that has to begin with a look.
 	a.im.stale.Store(true)
-	for _, g := range groups {
-		a.parked.remove(g)
-	}
+	forget()
 	if err := a.flush(ctx); err != nil {
 		return err
 	}
@@ -141,7 +149,7 @@ func (a *applier) tryAgain(ctx context.Context, groups []*parkedGroup) error {
 		return err
 	}
 	a.postpone()
-	a.comparison.begin("parked changes are tried again")
+	a.comparison.begin(reason)
 	a.forgetTable()
 	a.im.stale.Store(false)
 	return nil

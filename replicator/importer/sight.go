@@ -162,6 +162,15 @@ func (a *applier) notice(ctx context.Context) error {
 	return nil
 }
 
+// keepUp waits for the watch when it is far behind our own writes: what it has
+// not passed is remembered.
+func (a *applier) keepUp(ctx context.Context) error {
+	if a.sight == nil || len(a.sight.ours) <= mostOurs {
+		return nil
+	}
+	return a.noticeUpTo(ctx, a.sight.written[0].revision)
+}
+
 // noticeUpTo deals with everything that others wrote up to a revision of the
 // target.
 func (a *applier) noticeUpTo(ctx context.Context, revision int64) error {

@@ -45,7 +45,7 @@ func (a *applier) obey(ctx context.Context) error {
 // begins, and fails. Deletes go when the groups are known to be about what the
 // source does not have: not before a comparison that is due.
 func (a *applier) may(c command.Command) bool {
-	if c.Verb == command.Approve {
+	if c.Verb == command.Approve || c.Verb == command.Resolve {
 		return a.cursor.Consistent
 	}
 	if !c.Verb.Compares() || a.cursor.Paused {
@@ -67,6 +67,10 @@ func (a *applier) carryOut(ctx context.Context, c command.Command) error {
 		return a.end(t, a.retry(ctx, t))
 	case command.Drop:
 		return a.end(t, a.drop(ctx, t))
+	case command.Conflicts:
+		return a.end(t, a.tell(t))
+	case command.Resolve:
+		return a.end(t, a.resolve(ctx, t))
 	default:
 		return a.startComparison(ctx, t)
 	}

@@ -103,6 +103,9 @@ func (a *applier) check(ctx context.Context) error {
 // compare holds the digest of what the target holds against the exporter's at
 // the same revision.
 func (a *applier) compare(ctx context.Context, f taken, s change.State) error {
+	if a.cursor.Ahead > f.Last {
+		return nil // keys of later revisions are here, from before a crash
+	}
 	if err := a.barrier(ctx); err != nil {
 		return err
 	}

@@ -5,8 +5,10 @@ package instrument
 import (
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -85,6 +87,14 @@ func Importer(report func() status.Edge) prometheus.Collector {
 		one(gauge, "mass_delete_groups", "Groups of deletes that the guard parked and that wait for approval.", func(e status.Edge) float64 { return float64(len(status.Guarded(e.Parked))) }),
 		one(gauge, "paused", "1 while an operator has paused the edge.", func(e status.Edge) float64 { return boolean(e.State == status.Paused) }),
 		one(gauge, "tasks", "Commands that the edge was given and has not ended.", func(e status.Edge) float64 { return unfinished(e) }),
+		one(gauge, "local_keys", "Keys that hold what the edge made of them, as their rules say.", func(e status.Edge) float64 { return float64(e.LocalKeys) }),
+		one(gauge, "local_revision", "Revision of the target up to which what others wrote was dealt with, 0 when the target does not tell.", func(e status.Edge) float64 { return float64(e.LocalRevision) }),
+		define(counter, "edge_conflicts_total", "Changes of the edge that met the source's, by type.", []string{"edge", "channel", "type"},
+			func(e status.Edge, emit emit) {
+				for _, kind := range slices.Sorted(maps.Keys(e.Conflicts)) {
+					emit(float64(e.Conflicts[kind]), e.Name, e.Channel, kind)
+				}
+			}),
 		one(counter, "gaps_total", "Breaks in the chain of frames.", func(e status.Edge) float64 { return float64(e.Gaps) }),
 		one(counter, "resyncs_total", "Comparisons with the source instead of history.", func(e status.Edge) float64 { return float64(e.Resyncs) }),
 		one(counter, "torn_revisions_total", "Source revisions that could not be applied at one revision.", func(e status.Edge) float64 { return float64(e.Torn) }),

@@ -155,11 +155,14 @@ func (p *Publisher) Moved() <-chan struct{} {
 
 // Flush returns when everything published before is stored.
 func (p *Publisher) Flush(ctx context.Context) error {
+	p.mu.Lock()
+	sent := p.last
+	p.mu.Unlock()
 	for {
 		p.mu.Lock()
-		err, count, change := p.err, p.count, p.change
+		err, stored, change := p.err, p.last-uint64(p.count), p.change
 		p.mu.Unlock()
-		if err != nil || count == 0 {
+		if err != nil || stored >= sent {
 			return err
 		}
 		select {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/syncer-io/syncer/conflict/ledger"
 	"github.com/syncer-io/syncer/replicator/command"
 )
 
@@ -13,9 +14,9 @@ import (
 // much larger, and an edge whose reports are not taken looks disconnected.
 const MaxReport = 60 << 10
 
-// Encode is the report for the hub, of at most MaxReport bytes. Sample keys,
-// which may be long, are left out until it fits, where there are most of them
-// first; then the oldest tasks that have ended. Counts stay as they are.
+// Encode is the report for the hub, of at most MaxReport bytes. Sample keys and
+// conflicts, which may be long, are left out until it fits, where there are most
+// of them first; then the oldest tasks that have ended. Counts stay as they are.
 func (e Edge) Encode() ([]byte, error) {
 	e.Tasks, e.Parked = slices.Clone(e.Tasks), slices.Clone(e.Parked)
 	for {
@@ -46,6 +47,9 @@ func (e *Edge) shrink() int {
 		if size := samplesSize(t.Samples); size > largest {
 			largest, halve = size, func() { t.Samples = t.Samples[:len(t.Samples)/2] }
 		}
+		if size := conflictsSize(t.Conflicts); size > largest {
+			largest, halve = size, func() { t.Conflicts, t.More = command.Fewer(t.Conflicts), true }
+		}
 	}
 	for i := range e.Parked {
 		p := &e.Parked[i]
@@ -63,6 +67,14 @@ func (e *Edge) shrink() int {
 	}
 	e.Tasks = slices.Delete(e.Tasks, i, i+1)
 	return 1
+}
+
+func conflictsSize(records []ledger.Record) int {
+	size := 0
+	for _, r := range records {
+		size += command.ToldSize(r)
+	}
+	return size
 }
 
 func samplesSize(samples []command.Sample) int {

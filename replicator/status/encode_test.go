@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/syncer-io/syncer/conflict"
+	"github.com/syncer-io/syncer/conflict/ledger"
 	"github.com/syncer-io/syncer/replicator/command"
 )
 
@@ -41,6 +43,35 @@ func TestReportFitsWhateverItTellsOf(t *testing.T) {
 		t.Error("no sample was left in")
 	}
 	if len(e.Tasks[0].Samples) != command.MaxSamples || len(e.Parked[0].Sample) != 2 {
+		t.Error("the report itself was changed")
+	}
+}
+
+// Conflicts that an edge was asked for leave room for all else.
+func TestReportWithConflictsFits(t *testing.T) {
+	value := ledger.Of(conflict.Some(bytes.Repeat([]byte("v"), 8<<10)))
+	var found []ledger.Record
+	for i := range command.MaxConflicts {
+		found = append(found, ledger.Record{ID: uint64(i + 1), Key: bytes.Repeat([]byte("k"), 1000), Reason: string(bytes.Repeat([]byte("r"), 3000))})
+	}
+	e := Edge{Name: "store-1", Tasks: []command.Task{
+		{ID: "list", State: command.Done, Conflicts: found},
+		{ID: "show", State: command.Done, Conflicts: []ledger.Record{{ID: 1, Base: value, Edge: value, Source: value}}},
+		{ID: "large", State: command.Done, Conflicts: []ledger.Record{{ID: 1, Key: bytes.Repeat([]byte("k"), 1<<20), Edge: value}}},
+	}}
+	raw, err := e.Encode()
+	if err != nil || len(raw) > MaxReport {
+		t.Fatalf("%v, the report has %d bytes", err, len(raw))
+	}
+	var got Edge
+	if err := json.Unmarshal(raw, &got); err != nil || len(got.Tasks) != 3 {
+		t.Fatalf("%v, %d tasks", err, len(got.Tasks))
+	}
+	list, show := got.Tasks[0], got.Tasks[1]
+	if len(list.Conflicts) == 0 || !list.More || list.Conflicts[0].ID != 1 || len(show.Conflicts) != 1 {
+		t.Errorf("%d are listed, %d shown", len(list.Conflicts), len(show.Conflicts))
+	}
+	if len(e.Tasks[0].Conflicts) != command.MaxConflicts || e.Tasks[1].Conflicts[0].Edge.Truncated {
 		t.Error("the report itself was changed")
 	}
 }

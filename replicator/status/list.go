@@ -77,6 +77,10 @@ type Item struct {
 	// Parked are the oldest parked groups, ParkedKeys counts the keys of all.
 	Parked     []Parked `json:"parked"`
 	ParkedKeys int      `json:"parkedKeys"`
+	// LocalKeys hold what the edge made of them, as their rules say. Conflicts
+	// counts the changes of the edge that met the source's, by type.
+	LocalKeys int              `json:"localKeys"`
+	Conflicts map[string]int64 `json:"conflicts,omitempty"`
 	// Refused is how many objects of the source cannot be read.
 	Refused uint64         `json:"refused"`
 	Tasks   []command.Task `json:"tasks"` // the newest commands, oldest first
@@ -145,7 +149,7 @@ func (o Observation) measure(e Edge) Item {
 		VerifiedRevision: e.VerifiedRevision, Keys: e.Keys, AgeSeconds: seconds(age), Tier: e.Tier,
 		RangesLeft: e.RangesLeft, BytesLeft: e.BytesLeft,
 		Gaps: e.Gaps, Resyncs: e.Resyncs, Torn: e.Torn, Replayed: e.Replayed, Mismatches: e.Mismatches,
-		Parked: append([]Parked{}, e.Parked...), ParkedKeys: parkedKeys(e), Refused: e.Refused, Tasks: append([]command.Task{}, e.Tasks...),
+		Parked: append([]Parked{}, e.Parked...), ParkedKeys: parkedKeys(e), LocalKeys: e.LocalKeys, Conflicts: e.Conflicts, Refused: e.Refused, Tasks: append([]command.Task{}, e.Tasks...),
 		Instance: e.Instance, Version: e.Version,
 	}
 	c, found := o.channel(e.Channel)

@@ -70,7 +70,7 @@ func (o Observation) item(p Pair) Item {
 		return o.unheard(p)
 	}
 	it := o.measure(e)
-	for _, rule := range []func(*Item, Edge) bool{o.silent, o.parked, o.ownTrouble, o.noExporter, o.noChannel, o.otherLineage, o.behind} {
+	for _, rule := range []func(*Item, Edge) bool{o.silent, o.parked, o.ownTrouble, o.noExporter, o.noChannel, o.ailing, o.otherLineage, o.behind} {
 		if rule(&it, e) {
 			break
 		}
@@ -161,6 +161,15 @@ func (o Observation) noChannel(it *Item, e Edge) bool {
 	}
 	it.accuse(Stale, fmt.Sprintf("the exporter does not publish channel %s", e.Channel),
 		"see the exporter's log; if its policy was taken out, put it back or pair the edge with another one")
+	return true
+}
+
+func (o Observation) ailing(it *Item, e Edge) bool {
+	c, _ := o.channel(e.Channel)
+	if c.Trouble == "" {
+		return false
+	}
+	it.accuse(Stale, fmt.Sprintf("channel %s fails at the exporter: %s", c.Name, c.Trouble), cmp.Or(c.Try, "see the exporter's log"))
 	return true
 }
 

@@ -60,6 +60,7 @@ func TestMerge(t *testing.T) {
 		"exporter never seen":         {func(o *Observation) { o.Exporter = nil }, Stale, "no exporter of source cloud has ever reported"},
 		"exporter silent":             {func(o *Observation) { o.Exporter.Reported = noon.Add(-9 * time.Second) }, Stale, "the exporter has not reported for 9s"},
 		"exporter with long pauses":   {func(o *Observation) { o.Exporter.Reported, o.Exporter.Interval = noon.Add(-time.Minute), 30 }, InSync, ""},
+		"its channel fails":           {func(o *Observation) { o.Exporter.Channels[0] = Channel{Name: "flags", Trouble: "permission denied"} }, Stale, "channel flags fails at the exporter: permission denied"},
 		"no such channel":             {func(o *Observation) { o.Exporter.Channels = nil }, Stale, "does not publish channel flags"},
 		"other lineage":               {func(o *Observation) { o.edge(func(e *Edge) { e.Lineage = two }) }, ResyncNeeded, "it follows lineage"},
 		"no lineage":                  {func(o *Observation) { o.edge(func(e *Edge) { e.Lineage = change.Lineage{} }) }, ResyncNeeded, "lineage (none)"},

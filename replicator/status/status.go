@@ -123,15 +123,18 @@ const (
 	// rule says: nobody has to do anything.
 	EdgeWins = "edge-wins"
 	Merged   = "merged"
+	// Kept: somebody decided that the edge's value stays, until the source
+	// changes it.
+	Kept = "kept"
 )
 
 // Local reports whether a reason is that of a key which was changed at the edge.
 func Local(why string) bool {
-	return why == Conflict || why == Fighting || why == EdgeWins || why == Merged
+	return why == Conflict || why == Fighting || why == EdgeWins || why == Merged || why == Kept
 }
 
 // Settled reports whether a reason asks nothing of anybody.
-func Settled(why string) bool { return why == EdgeWins || why == Merged }
+func Settled(why string) bool { return why == EdgeWins || why == Merged || why == Kept }
 
 // MaxParked bounds the parked groups of a report, MaxSample the keys of each.
 const (
@@ -209,6 +212,10 @@ type Channel struct {
 	Pages    int64          `json:"pages"` // digest pages published in this term
 	Reason   string         `json:"reason,omitempty"`
 	Spool    *Spool         `json:"spool,omitempty"`
+	// Trouble is why the channel failed, while it is tried again and the others
+	// go on; Try is what to do about it.
+	Trouble string `json:"trouble,omitempty"`
+	Try     string `json:"try,omitempty"`
 	// Released are the keys that edges keep as their own.
 	Released uint64 `json:"released,omitempty"`
 	// Refused is nil when everything that is selected can be read.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -23,13 +24,8 @@ func Avoid(ctx context.Context, t *target.Target, cli *clientv3.Client, prefix s
 		prefix = filter.DefaultCluster.Prefix
 	}
 	root := change.PrefixRange([]byte(object.Root(prefix)))
-	reaches := change.Range{}
-	for _, r := range ranges {
-		if i := r.Intersect(root); !i.Empty() {
-			reaches = i
-		}
-	}
-	if reaches.Empty() {
+	at := slices.IndexFunc(ranges, func(r change.Range) bool { return !r.Intersect(root).Empty() })
+	if at < 0 {
 		return nil
 	}
 	cursor, _, _, err := t.Load(ctx)
@@ -42,7 +38,7 @@ func Avoid(ctx context.Context, t *target.Target, cli *clientv3.Client, prefix s
 	}
 	return fault.New(fault.Check,
 		"select the objects in a rule with resources: and write them through the API server (target.kubernetes), or past it (target.writer: raw); to copy a whole cluster, use an etcd without one",
-		"the policy delivers the keys %s, and an API server keeps its objects there, such as %s: bytes of another cluster can fail the LIST of a whole resource", reaches, found)
+		"the policy delivers the keys %s, and an API server keeps its objects there, such as %s: bytes of another cluster can fail the LIST of a whole resource", ranges[at].Intersect(root), found)
 }
 
 func without(r change.Range, others []change.Range) []change.Range {

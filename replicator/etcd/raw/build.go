@@ -33,7 +33,7 @@ func (o *objectChange) ontoOld(wanted *object.Object, intent map[string]any) ver
 	if wanted == nil {
 		return verdict{change: change.Change{Op: change.Put, Key: o.at, Value: make([]byte, len(o.Value)+growth+len(o.Key))}}
 	}
-	setMark(fields["metadata"].(map[string]any), o.t.mark(o.Key))
+	setMark(metadataOf(fields), o.t.mark(o.Key))
 	value, err := object.Canonical(fields)
 	if err != nil {
 		return invalid(err)
@@ -97,7 +97,7 @@ func frozen(k object.Key, old, was, intent map[string]any) bool {
 
 // born is a new object: what the API server adds to every one on its way in.
 func born(k object.Key, fields map[string]any) map[string]any {
-	metadata := fields["metadata"].(map[string]any)
+	metadata := metadataOf(fields)
 	metadata["uid"] = string(uuid.NewUUID())
 	metadata["creationTimestamp"] = time.Now().UTC().Format(time.RFC3339)
 	if _, specified := fields["spec"]; specified {
@@ -124,7 +124,7 @@ func onto(old object.Object, intent map[string]any) map[string]any {
 	unmark(was)
 	fields := runtime.DeepCopyJSON(old.Fields())
 	overlay(fields, was, intent)
-	metadata := fields["metadata"].(map[string]any)
+	metadata := metadataOf(fields)
 	delete(metadata, "managedFields") // they say who set what, which is no longer so
 	if metadata["uid"] == nil {
 		metadata["uid"] = string(uuid.NewUUID())
@@ -133,6 +133,15 @@ func onto(old object.Object, intent map[string]any) map[string]any {
 		metadata["generation"] = generation + 1
 	}
 	return fields
+}
+
+func metadataOf(fields map[string]any) map[string]any {
+	m, ok := fields["metadata"].(map[string]any)
+	if !ok {
+		m = map[string]any{}
+		fields["metadata"] = m
+	}
+	return m
 }
 
 // overlay makes in fields the changes that lead from was to want. Lists are

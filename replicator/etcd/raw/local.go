@@ -55,7 +55,7 @@ func (t *Target) local(ctx context.Context, w target.Local) (out target.Local, o
 		return out, false, nil // of others, and unreadable
 	case err != nil:
 		out.Value = w.Value
-		return out, true, nil
+		return out, true, nil //nolint:nilerr // it was of ours, and is given as it is stored
 	case !now.ours && known && !was.ours:
 		return out, false, nil
 	case now.ours && was.ours && bytes.Equal(now.value, was.value):
@@ -95,12 +95,16 @@ func writer(k object.Key, stored []byte) string {
 	newest, by := "", ""
 	for _, e := range entries {
 		entry, _ := e.(map[string]any)
-		if at := text(entry, "time"); at >= newest {
-			newest, by = at, text(entry, "manager")
+		manager, at := text(entry, "manager"), text(entry, "time")
+		if at >= newest && manager != unmanaged {
+			newest, by = at, manager
 		}
 	}
 	return by
 }
+
+// unmanaged is what an API server calls all that nobody said to own.
+const unmanaged = "before-first-apply"
 
 // Before is what an object of ours was just before a revision, as it was
 // delivered; found is false when there was none.

@@ -14,12 +14,17 @@ var usual = []string{"configmaps", "secrets"}
 // never are resources that a policy may select and that are written past an API
 // server under no circumstances, with what comes of it.
 var never = map[string]string{
-	"services":               "it would never get an address: the API server gives one only to a Service that is created through it",
-	"pods":                   "a Pod has what admission adds, and one that names a node which the edge lacks is deleted",
-	"jobs.batch":             "it would have no selector: the API server makes one of the UID when a Job is created through it",
-	"persistentvolumeclaims": "a claim that names a volume which the edge lacks is lost for good",
+	"services":                             "they would never get an address: the API server gives one only to a Service that is created through it",
+	"pods":                                 "a Pod has what admission adds, and one that names a node which the edge lacks is deleted",
+	"jobs.batch":                           "they would have no selector: the API server makes one of the UID when a Job is created through it",
+	"persistentvolumeclaims":               "a claim that names a volume which the edge lacks is lost for good",
+	"workloads.scheduling.k8s.io":          unstable,
+	"podgroups.scheduling.k8s.io":          unstable,
+	"compositepodgroups.scheduling.k8s.io": unstable,
 	"customresourcedefinitions.apiextensions.k8s.io": "what the API server checks in a definition decides whether all objects of it can be read",
 }
+
+const unstable = "their API is not stable, and an edge of another minor version may not know it"
 
 // MayName tells whether target.rawResources may name a resource; the error says
 // why not.

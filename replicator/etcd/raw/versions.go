@@ -17,16 +17,10 @@ const oldest = 23
 // since are the minors of Kubernetes that were the first to know the version in
 // which a resource is delivered. Of those without an entry every edge knows it.
 var since = map[string]int{
-	"deviceclasses.resource.k8s.io":              34,
-	"resourceclaims.resource.k8s.io":             34,
-	"resourceclaimtemplates.resource.k8s.io":     34,
-	"volumeattributesclasses.storage.k8s.io":     34,
-	"compositepodgroups.scheduling.k8s.io":       37,
-	"podgroups.scheduling.k8s.io":                37,
-	"workloads.scheduling.k8s.io":                37,
-	"evictionrequests.lifecycle.k8s.io":          37,
-	"evictions.lifecycle.k8s.io":                 37,
-	"podcertificaterequests.certificates.k8s.io": 37,
+	"deviceclasses.resource.k8s.io":          34,
+	"resourceclaims.resource.k8s.io":         34,
+	"resourceclaimtemplates.resource.k8s.io": 34,
+	"volumeattributesclasses.storage.k8s.io": 34,
 }
 
 // knows is why the edge may not know the version in which a resource is

@@ -108,19 +108,37 @@ func (t *Target) commitCursor(ctx context.Context, changes []change.Change, guar
 		c.Owner = t.owner
 	}
 	c.Updated = time.Now().UTC()
-	t.writes++
-	raw, err := record{Cursor: c, Session: t.session, Write: t.writes}.encode()
+	if t.single != nil {
+		c = t.carry(c)
+		if err := t.announce(ctx, changes, c); err != nil {
+			return Cursor{}, 0, err
+		}
+	}
+	raw, err := t.encode(c, nil)
 	if err != nil {
 		return Cursor{}, 0, err
 	}
-	t.stored = len(raw)
 	rev, err := t.commit(ctx, changes, guards, raw)
+	t.moved(c, raw, rev, err)
+	return c, rev, err
+}
+
+// encode makes of a cursor what is stored, unlike any other writing of it.
+func (t *Target) encode(c Cursor, writing []byte) ([]byte, error) {
+	t.writes++
+	raw, err := record{Cursor: c, Session: t.session, Write: t.writes, Writing: writing}.encode()
+	t.stored = len(raw)
+	return raw, err
+}
+
+// moved notes how the writing of a cursor ended.
+func (t *Target) moved(c Cursor, raw []byte, rev int64, err error) {
 	if err == nil {
 		t.guard.modRev = rev
+		t.stands(c)
 	} else if errors.Is(err, ErrOutcomeUnknown) {
 		t.guard.pending = raw
 	}
-	return c, rev, err
 }
 
 // maxTouched bounds how often local writes may spoil the listing that drawing

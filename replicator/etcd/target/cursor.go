@@ -51,6 +51,10 @@ type Cursor struct {
 	// Seen is the revision of the target up to which what others wrote to the
 	// selection was dealt with, 0 when that is not known: Watch goes on there.
 	Seen int64 `json:"seen,omitempty"`
+	// Ahead is the revision that some keys may already stand at, when it is
+	// above Revision: a commit to a server that takes one key at a time has
+	// begun, and was perhaps cut off.
+	Ahead int64 `json:"ahead,omitempty"`
 	// Owner is who claimed the cursor.
 	Owner string `json:"owner,omitempty"`
 	// Policy is the digest of the selection that Revision is about.
@@ -99,6 +103,9 @@ type record struct {
 	Cursor
 	Session string `json:"session,omitempty"`
 	Write   uint64 `json:"write,omitempty"`
+	// Writing tells what is being written, where that is not done together with
+	// the cursor; see tokens.
+	Writing []byte `json:"writing,omitempty"`
 }
 
 func (r record) encode() ([]byte, error) {
@@ -129,7 +136,7 @@ func decodeRecord(key CursorKey, raw []byte) (record, error) {
 	if r.Source != key.Source || r.Channel != key.Channel {
 		return record{}, damaged(key, fmt.Errorf("it is about %s/%s", r.Source, r.Channel))
 	}
-	if r.Revision < 0 || r.Torn < 0 || r.TornCount < 0 {
+	if r.Revision < 0 || r.Torn < 0 || r.TornCount < 0 || r.Ahead < 0 {
 		return record{}, damaged(key, fmt.Errorf("a revision is negative"))
 	}
 	return r, nil

@@ -49,6 +49,7 @@ func (t *Target) Watch(ctx context.Context, ranges []change.Range, from int64, f
 	t.told.Store(from)
 	defer t.told.Store(0)
 	w := source.New(t.cli, t.readable(ranges), source.Options{MaxBytes: localBytes, Patience: t.attempt, Plain: t.single != nil}, t.log)
+	pause := newPause()
 	for {
 		err := w.Watch(ctx, from+1, func(b source.Batch) error {
 			var writes []Local
@@ -65,6 +66,7 @@ func (t *Target) Watch(ctx context.Context, ranges []change.Range, from int64, f
 			}
 			from = b.Resolved
 			t.told.Store(from)
+			pause.Reset()
 			return nil
 		})
 		var own *callbackError
@@ -83,7 +85,7 @@ func (t *Target) Watch(ctx context.Context, ranges []change.Range, from int64, f
 			return err
 		}
 		t.log.WarnContext(ctx, "what others write to the target is not seen for now", "cause", err.Error())
-		if err := wait(ctx, newPause()); err != nil {
+		if wait(ctx, pause) != nil {
 			return context.Cause(ctx)
 		}
 	}
@@ -91,7 +93,13 @@ func (t *Target) Watch(ctx context.Context, ranges []change.Range, from int64, f
 
 // others are the writes of a revision that are not ours.
 func (t *Target) others(ctx context.Context, r source.Revision) ([]Local, error) {
-	ours, err := t.wrote(ctx, r.Revision)
+	var ours bool
+	var err error
+	if t.single != nil {
+		ours, err = t.wroteSingle(ctx, r)
+	} else {
+		ours, err = t.wrote(ctx, r.Revision)
+	}
 	if ours || err != nil {
 		return nil, err
 	}
@@ -112,9 +120,6 @@ func (t *Target) others(ctx context.Context, r source.Revision) ([]Local, error)
 // knows when we do not: of a commit before the last start, or of one whose
 // answer is not here yet.
 func (t *Target) wrote(ctx context.Context, revision int64) (bool, error) {
-	if t.single != nil {
-		return t.wroteSingle(revision), nil
-	}
 	if t.own.has(revision) {
 		return true, nil
 	}

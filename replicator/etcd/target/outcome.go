@@ -12,7 +12,6 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"github.com/syncer-io/syncer/replicator/etcd/dial"
-	"github.com/syncer-io/syncer/replicator/failpoint"
 )
 
 // send sends the transaction until it is known to have taken effect, or not.
@@ -20,9 +19,7 @@ import (
 func (t *Target) send(ctx context.Context, req *pb.TxnRequest, cursor []byte) (int64, error) {
 	pause := newPause()
 	for {
-		failpoint.Hit(failpoint.TxnBefore)
-		resp, err := t.txn(ctx, req)
-		failpoint.Hit(failpoint.TxnAfter)
+		resp, err := t.change(ctx, req)
 		switch {
 		case err == nil && resp.Succeeded:
 			return resp.Header.Revision, nil

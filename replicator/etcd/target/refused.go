@@ -55,7 +55,7 @@ func (t *Target) Refused(ctx context.Context, changes []change.Change) ([]Refuse
 func (t *Target) invalidOnes(changes []change.Change) (invalid []Refused, rest []change.Change) {
 	for _, c := range changes {
 		if why := t.unfitFor(c.Key); why != "" {
-			invalid = append(invalid, Refused{Key: c.Key, Why: status.Invalid, Err: unfit(c.Key, why)})
+			invalid = append(invalid, Refused{Key: c.Key, Why: status.Invalid, Err: fault.New(fault.Check, tryUnfit, "it cannot be kept: %s", why)})
 			continue
 		}
 		if len(c.Key) != 0 {

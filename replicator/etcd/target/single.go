@@ -13,7 +13,6 @@ import (
 
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/etcd/dial"
-	"github.com/syncer-io/syncer/replicator/failpoint"
 	"github.com/syncer-io/syncer/replicator/fault"
 )
 
@@ -38,7 +37,7 @@ type SingleKeys struct {
 //
 // Such a commit is not atomic. A reader may see some of its keys without the
 // others, and so may whoever writes after a crash, until the commit is made
-// again. A writer that was fenced after the commit began notices that after
+// again: Cursor.Ahead says so beforehand. A writer that was fenced after the commit began notices that after
 // fenceEvery keys, or at the cursor.
 //
 // What differs of Commit: a key that somebody else writes while the commit is
@@ -61,9 +60,8 @@ func (e *Unfit) Error() string { return fmt.Sprintf("key %q cannot be kept: %s",
 // Is makes Unfit a refusal.
 func (e *Unfit) Is(err error) bool { return err == ErrForbidden }
 
-func unfit(key []byte, why string) error {
-	return fault.New(fault.Check, "change the policy's mapping, or exclude the key", "%w", &Unfit{Key: key, Why: why})
-}
+// tryUnfit is the remedy.
+const tryUnfit = "change the policy's mapping, or exclude the key"
 
 // errUnwritten says that the server answered a write, and did not make it.
 var errUnwritten = fault.New(fault.Check, "look at the log of the server and at its disk; the write is made again", "the target did not make a write, and names no reason")
@@ -71,8 +69,12 @@ var errUnwritten = fault.New(fault.Check, "look at the log of the server and at 
 // commitSingle is commit for such a server. It gives the revision of the last
 // write, or that of the target when there was nothing to write.
 func (t *Target) commitSingle(ctx context.Context, changes []change.Change, guards []*pb.Compare, cursor []byte) (int64, error) {
-	rev, err := t.commitKeys(ctx, changes, boundsOf(guards))
-	if err == nil && cursor != nil {
+	var rev int64
+	var err error
+	keys := func() (int64, error) { return t.commitKeys(ctx, changes, boundsOf(guards)) }
+	if cursor == nil {
+		rev, err = t.marked(ctx, changes, keys)
+	} else if _, err = keys(); err == nil {
 		rev, err = t.writeCursor(ctx, cursor)
 	}
 	if err != nil {
@@ -91,6 +93,46 @@ func boundsOf(guards []*pb.Compare) bounds {
 		b[string(g.Key)] = g.GetModRevision() - 1
 	}
 	return b
+}
+
+// carry keeps what an earlier commit announced, until the cursor has passed it.
+// A target that is not consistent says nothing of its keys anyway.
+func (t *Target) carry(c Cursor) Cursor {
+	if c.Lineage == t.last.Lineage {
+		c.Ahead = max(c.Ahead, t.last.Ahead)
+	}
+	if c.Ahead <= c.Revision || !c.Consistent {
+		c.Ahead = 0
+	}
+	return c
+}
+
+// announce says in the cursor, before the first key is written, what is written,
+// and up to where keys may be ahead of it from now on. It fences, too: the keys
+// are written by nobody who does not own the cursor.
+func (t *Target) announce(ctx context.Context, changes []change.Change, next Cursor) error {
+	told := tokens(changes)
+	c := t.last
+	if len(told) == 0 || c.Format == 0 || !t.guard.loaded || t.guard.pending != nil {
+		return nil
+	}
+	if err := t.fitting(changes); err != nil {
+		return err
+	}
+	if c.Consistent && c.Lineage == next.Lineage && next.Revision > c.Revision {
+		c.Ahead = max(c.Ahead, next.Revision)
+	}
+	c.Updated = next.Updated
+	raw, err := t.encode(c, told)
+	if err != nil {
+		return err
+	}
+	rev, err := t.writeCursor(ctx, raw)
+	t.moved(c, raw, rev, err)
+	if err != nil {
+		return fmt.Errorf("announce %d changes: %w", len(changes), err)
+	}
+	return nil
 }
 
 func (t *Target) commitKeys(ctx context.Context, changes []change.Change, b bounds) (int64, error) {
@@ -125,7 +167,7 @@ func (t *Target) commitKeys(ctx context.Context, changes []change.Change, b boun
 func (t *Target) fitting(changes []change.Change) error {
 	for _, c := range changes {
 		if why := t.single.Unfit(c.Key); why != "" {
-			return unfit(c.Key, why)
+			return fault.New(fault.Check, tryUnfit, "%w", &Unfit{Key: c.Key, Why: why})
 		}
 		if n := t.needs(c); n > t.limits.MaxBytes {
 			return tooLargeFor(n, t.limits.MaxBytes, 1)
@@ -282,9 +324,7 @@ func (t *Target) swap(ctx context.Context, c change.Change, mod int64) (int64, *
 	t.writing.RLock()
 	defer t.writing.RUnlock()
 	before := t.seen.Load()
-	failpoint.Hit(failpoint.TxnBefore)
-	resp, err := t.txn(ctx, swapRequest(c.Key, mod, opOf(c)))
-	failpoint.Hit(failpoint.TxnAfter)
+	resp, err := t.change(ctx, swapRequest(c.Key, mod, opOf(c)))
 	if err != nil {
 		if tooLarge(err) {
 			err = tooLargeFor(t.needs(c), t.limits.MaxBytes, 1)

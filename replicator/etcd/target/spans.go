@@ -12,10 +12,14 @@ import (
 // singly is what a target remembers that writes key by key.
 type singly struct {
 	spans   spans
-	writing sync.RWMutex // held for reading while a write has no answer yet
-	seen    atomic.Int64 // the newest revision of the server that an answer told
-	told    atomic.Int64 // up to where Watch has told of others; 0 while nobody watches
+	writing sync.RWMutex     // held for reading while a write has no answer yet
+	seen    atomic.Int64     // the newest revision of the server that an answer told
+	told    atomic.Int64     // up to where Watch has told of others; 0 while nobody watches
+	last    Cursor           // as the server holds it
+	marks   chan *commitMark // that are free
 }
+
+func (s *singly) stands(c Cursor) { s.last = c }
 
 func (s *singly) saw(revision int64) {
 	for {
@@ -24,14 +28,6 @@ func (s *singly) saw(revision int64) {
 			return
 		}
 	}
-}
-
-// wroteSingle reports whether a revision is one of our writes. One that has no
-// answer yet is waited for.
-func (s *singly) wroteSingle(revision int64) bool {
-	s.writing.Lock()
-	s.writing.Unlock() //nolint:staticcheck // to wait is all
-	return s.spans.has(revision)
 }
 
 // mostSpans bounds the memory of spans to a megabyte.

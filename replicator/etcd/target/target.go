@@ -3,6 +3,7 @@ package target
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -109,6 +110,7 @@ func Open(ctx context.Context, cli *clientv3.Client, key CursorKey, log *slog.Lo
 	}
 	if t.single != nil {
 		t.limits = Limits{MaxOps: 1, MaxBytes: t.single.Limit}
+		t.marks = t.newMarks()
 	}
 	if t.limits == (Limits{}) {
 		l, err := t.probe(ctx)
@@ -153,6 +155,7 @@ func (t *Target) Load(ctx context.Context) (c Cursor, found bool, modRev int64, 
 		}
 	}
 	t.guard.loaded, t.guard.modRev, t.guard.pending = true, now.modRev, nil
+	t.stands(now.rec.Cursor)
 	t.stored = len(now.raw)
 	return now.rec.Cursor, now.found(), now.modRev, nil
 }
@@ -171,6 +174,7 @@ func (t *Target) Claim(ctx context.Context, owner string, mutate func(c Cursor, 
 			return Cursor{}, 0, err
 		}
 		t.guard = guard{loaded: true, claimed: true, modRev: now.modRev}
+		t.stands(now.rec.Cursor)
 		next, err := mutate(now.rec.Cursor, now.found())
 		if err != nil {
 			return Cursor{}, 0, fmt.Errorf("claim the cursor %s: %w", t.key, err)
@@ -183,7 +187,7 @@ func (t *Target) Claim(ctx context.Context, owner string, mutate func(c Cursor, 
 			continue
 		}
 		if err == nil {
-			err = t.learnReleased(ctx) // whoever wrote before is fenced by now
+			err = errors.Join(t.learnReleased(ctx), t.clearMarks(ctx)) // whoever wrote before is fenced by now
 		}
 		return stored, rev, err
 	}
@@ -214,6 +218,14 @@ func (t *Target) state(resp *pb.RangeResponse) (state, error) {
 		return state{}, err
 	}
 	return state{at: at, modRev: kv.ModRevision, raw: kv.Value, rec: rec}, nil
+}
+
+// change is txn of one that may change something.
+func (t *Target) change(ctx context.Context, req *pb.TxnRequest) (*pb.TxnResponse, error) {
+	failpoint.Hit(failpoint.TxnBefore)
+	resp, err := t.txn(ctx, req)
+	failpoint.Hit(failpoint.TxnAfter)
+	return resp, err
 }
 
 // txn sends one transaction once. It bypasses clientv3's own Txn, which copies

@@ -12,8 +12,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/version"
-	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
@@ -30,7 +32,7 @@ type Client struct {
 	Host     string
 
 	config    *rest.Config
-	discovery *discovery.DiscoveryClient
+	plain     rest.Interface // for what the server says of itself
 	resources resources
 	busy      atomic.Int64
 }
@@ -61,7 +63,6 @@ func Over(ctx context.Context, config *rest.Config, agent string, log *slog.Logg
 	if err := out.clients(); err != nil {
 		return nil, fault.New(fault.Usage, "check the kubeconfig", "make a client of the API server at %s: %w", config.Host, err)
 	}
-	out.resources.start(out.discovery)
 	return out, out.check(ctx)
 }
 
@@ -76,7 +77,11 @@ func (c *Client) clients() (err error) {
 	if c.Metadata, err = metadata.NewForConfigAndClient(c.config, shared); err != nil {
 		return err
 	}
-	c.discovery, err = discovery.NewDiscoveryClientForConfigAndClient(c.config, shared)
+	plain := rest.CopyConfig(c.config)
+	known := runtime.NewScheme()
+	metav1.AddToGroupVersion(known, core) // what the server says when it refuses
+	plain.NegotiatedSerializer = serializer.NewCodecFactory(known).WithoutConversion()
+	c.plain, err = rest.UnversionedRESTClientForConfigAndClient(plain, shared)
 	return err
 }
 
@@ -84,7 +89,11 @@ func (c *Client) clients() (err error) {
 func (c *Client) check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
-	raw, err := c.discovery.RESTClient().Get().AbsPath("/version").MaxRetries(0).DoRaw(ctx)
+	result := c.plain.Get().AbsPath("/version").MaxRetries(0).Do(ctx)
+	if err := result.Error(); err != nil { // Raw would not read what the server says
+		return c.Explain(err)
+	}
+	raw, err := result.Raw()
 	if err != nil {
 		return c.Explain(err)
 	}
@@ -100,16 +109,17 @@ var errNoVersion = errors.New("it names no version")
 const checkTime = 10 * time.Second
 
 func (c *Client) supported() error {
-	major, err := strconv.Atoi(c.Version.Major)
-	minor, err2 := strconv.Atoi(strings.TrimRight(c.Version.Minor, "+"))
-	switch {
-	case err != nil || err2 != nil:
-		return nil // a server that counts otherwise may be new enough
-	case major < 1 || major == 1 && minor < LeastMinor:
+	if minor, ok := c.minor(); ok && minor < LeastMinor {
 		return fault.New(fault.Check, fmt.Sprintf("upgrade the cluster to 1.%d or later", LeastMinor),
 			"the API server at %s is of version %s, which is too old", c.Host, c.Version.GitVersion)
 	}
 	return nil
+}
+
+// minor is the x of 1.x; a server that counts otherwise may be new enough.
+func (c *Client) minor() (int, bool) {
+	minor, err := strconv.Atoi(strings.TrimRight(c.Version.Minor, "+"))
+	return minor, err == nil && c.Version.Major == "1"
 }
 
 // Busy counts the answers with which the server asked for patience so far: 429.

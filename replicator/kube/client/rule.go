@@ -1,12 +1,16 @@
 package client
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"regexp"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 // Rule is a right that a user does not have.
@@ -43,5 +47,33 @@ func (r Rule) Remedy() string {
 	if r.Namespace != "" {
 		kind = "a Role in namespace " + r.Namespace + ", or a ClusterRole,"
 	}
-	return fmt.Sprintf("add to %s of %s the rule %s", kind, strings.TrimPrefix(r.User, "system:serviceaccount:"), r)
+	user := strings.TrimPrefix(r.User, "system:serviceaccount:")
+	if user == "" {
+		user = "the user of this process"
+	}
+	return fmt.Sprintf("add to %s of %s the rule %s", kind, user, r)
+}
+
+var reviews = schema.GroupVersionResource{Group: "authorization.k8s.io", Version: "v1", Resource: "selfsubjectaccessreviews"}
+
+// Missing are those of the rights that we do not have. The users of the rules do
+// not matter; "*" stands for every verb, group or resource.
+func (c *Client) Missing(ctx context.Context, rules []Rule) ([]Rule, error) {
+	var out []Rule
+	for _, r := range rules {
+		ask := &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
+			"spec": map[string]any{"resourceAttributes": map[string]any{
+				"verb": r.Verb, "group": r.Group, "resource": r.Resource, "namespace": r.Namespace,
+			}},
+		}}
+		answer, err := c.Objects.Resource(reviews).Create(ctx, ask, metav1.CreateOptions{})
+		if err != nil {
+			return nil, fmt.Errorf("ask for our rights: %w", c.Explain(err))
+		}
+		if may, _, _ := unstructured.NestedBool(answer.Object, "status", "allowed"); !may {
+			out = append(out, r)
+		}
+	}
+	return out, nil
 }

@@ -6,11 +6,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
@@ -18,16 +16,15 @@ import (
 // or, with "", in the one in which it stores the objects, or else prefers.
 // meta.IsNoMatchError tells that it serves none. The server is asked each time.
 func (c *Client) Stored(ctx context.Context, group, plural, version string) (*meta.RESTMapping, error) {
-	versions := []string{version}
+	versions := []schema.GroupVersion{{Group: group, Version: version}}
 	if version == "" {
 		var err error
-		if versions, err = c.versions(ctx, group); err != nil {
+		if versions, err = c.askVersions(ctx, group); err != nil {
 			return nil, err
 		}
 	}
 	var first *meta.RESTMapping
-	for _, v := range versions {
-		gv := schema.GroupVersion{Group: group, Version: v}
+	for _, gv := range versions {
 		m, hash, err := c.served(ctx, gv, plural)
 		if err != nil {
 			return nil, err
@@ -45,50 +42,23 @@ func (c *Client) Stored(ctx context.Context, group, plural, version string) (*me
 	return first, nil
 }
 
-// versions of a group, the preferred one first; none when there is no such group.
-func (c *Client) versions(ctx context.Context, group string) ([]string, error) {
-	if group == "" {
-		return []string{"v1"}, nil
-	}
-	var g metav1.APIGroup
-	if found, err := c.tell(ctx, &g, "apis", group); err != nil || !found {
-		return nil, err
-	}
-	versions := []string{g.PreferredVersion.Version}
-	for _, v := range g.Versions {
-		if !slices.Contains(versions, v.Version) {
-			versions = append(versions, v.Version)
-		}
-	}
-	return versions, nil
-}
-
 // served is a resource in one version; nil when the server does not serve it so.
 func (c *Client) served(ctx context.Context, gv schema.GroupVersion, plural string) (_ *meta.RESTMapping, hash string, err error) {
-	path := []string{"apis", gv.Group, gv.Version}
-	if gv.Group == "" {
-		path = []string{"api", gv.Version}
-	}
-	var l metav1.APIResourceList
-	if found, err := c.tell(ctx, &l, path...); err != nil || !found {
+	list, err := c.askList(ctx, gv)
+	if err != nil {
 		return nil, "", err
 	}
-	for _, r := range l.APIResources {
-		if r.Name != plural {
-			continue
+	for _, r := range list {
+		if r.Name == plural {
+			return mappingOf(gv, r), r.StorageVersionHash, nil
 		}
-		m := &meta.RESTMapping{Resource: gv.WithResource(plural), GroupVersionKind: gv.WithKind(r.Kind), Scope: meta.RESTScopeRoot}
-		if r.Namespaced {
-			m.Scope = meta.RESTScopeNamespace
-		}
-		return m, r.StorageVersionHash, nil
 	}
 	return nil, "", nil
 }
 
 // tell reads a document of the server about itself.
 func (c *Client) tell(ctx context.Context, into any, path ...string) (found bool, err error) {
-	raw, err := c.discovery.RESTClient().Get().AbsPath(path...).DoRaw(ctx)
+	raw, err := c.plain.Get().AbsPath(path...).DoRaw(ctx)
 	if apierrors.IsNotFound(err) {
 		return false, nil
 	}
@@ -111,7 +81,7 @@ func storageHash(k schema.GroupVersionKind) string {
 // Ready is nil when the server says that all of it has started. One that does
 // not let us ask counts as ready.
 func (c *Client) Ready(ctx context.Context) error {
-	_, err := c.discovery.RESTClient().Get().AbsPath("/readyz").MaxRetries(0).DoRaw(ctx)
+	_, err := c.plain.Get().AbsPath("/readyz").MaxRetries(0).DoRaw(ctx)
 	if apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) || apierrors.IsNotFound(err) {
 		return nil
 	}

@@ -113,9 +113,3 @@ func hasCause(s metav1.Status, reason metav1.CauseType) bool {
 	}
 	return false
 }
-
-// conflicting reports whether fields belong to another manager.
-func conflicting(err error) bool {
-	var api apierrors.APIStatus
-	return errors.As(err, &api) && hasCause(api.Status(), metav1.CauseTypeFieldManagerConflict)
-}

@@ -7,9 +7,12 @@ import (
 	"strings"
 	"testing"
 
+	"k8s.io/client-go/rest"
+
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/etcd/target"
 	"github.com/syncer-io/syncer/replicator/fault"
+	"github.com/syncer-io/syncer/replicator/kube/client"
 	"github.com/syncer-io/syncer/replicator/status"
 )
 
@@ -378,4 +381,42 @@ func (e *edge) crashWith(inventory []byte) {
 		e.t.Fatal(err)
 	}
 	e.open()
+}
+
+func TestAMissingRightIsPrintedAsTheRuleToAdd(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	e.mustCommit(1, namespace(e.ns))
+	poor := rest.CopyConfig(e.plane.Config)
+	poor.Impersonate.UserName = e.ns
+	c, err := client.Over(t.Context(), poor, "test", logger(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.cluster.client = c // the ConfigMaps of the channel stay the administrator's
+	change := configMap(e.ns, "a", "1")
+	no := rejected(t, e.commit(2, change))
+	want := `add to a Role in namespace ` + e.ns + `, or a ClusterRole, of ` + e.ns + ` the rule {apiGroups: [""], resources: ["configmaps"], verbs: ["patch"]}`
+	if r := no[string(change.Key)]; r.Why != status.Forbidden || fault.Try(r.Err) != want {
+		t.Fatalf("refused: %s: %v; try %q", r.Why, r.Err, fault.Try(r.Err))
+	}
+	role := thing("rbac.authorization.k8s.io/v1", "Role", e.ns, "edge", map[string]any{
+		"rules": []any{map[string]any{"apiGroups": []any{""}, "resources": []any{"configmaps"}, "verbs": []any{"patch", "create", "get"}}},
+	})
+	binding := thing("rbac.authorization.k8s.io/v1", "RoleBinding", e.ns, "edge", map[string]any{
+		"roleRef":  map[string]any{"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "edge"},
+		"subjects": []any{map[string]any{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": e.ns}},
+	})
+	for _, o := range []map[string]any{role, binding} {
+		if err := e.plane.Client().Apply(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e.within("the right to count", func() error {
+		again, err := e.Again(t.Context(), parkedKeys(change))
+		if err == nil && len(again.Taken) == 0 {
+			return errors.New("it is refused still")
+		}
+		return err
+	})
 }

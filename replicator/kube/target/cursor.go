@@ -11,7 +11,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/syncer-io/syncer/replicator/etcd/target"
-	"github.com/syncer-io/syncer/replicator/failpoint"
 	"github.com/syncer-io/syncer/replicator/kube/client"
 )
 
@@ -35,9 +34,7 @@ const cursorField = "cursor"
 func CursorName(key target.CursorKey) string { return ownMaps{key: key}.name(aboutCursor, "") }
 
 func (t *Target) readCursor(ctx context.Context) (stored, error) {
-	failpoint.Hit(failpoint.CursorReadBefore)
 	c, err := t.maps.get(ctx, CursorName(t.key))
-	failpoint.Hit(failpoint.CursorReadAfter)
 	if err != nil || c == nil {
 		return stored{}, err
 	}
@@ -74,15 +71,14 @@ func (t *Target) writeCursor(ctx context.Context, c target.Cursor) (target.Curso
 		return c, 0, err
 	}
 	t.guard.version, t.guard.modRev = version, revision(version)
+	signal(t.watching.wrote)
 	return c, t.guard.modRev, t.inventory.noteCursor(raw)
 }
 
 func (t *Target) sendCursor(ctx context.Context, raw []byte) (version string, err error) {
 	pause := newPause()
 	for {
-		failpoint.Hit(failpoint.TxnBefore)
 		version, err := t.maps.put(ctx, aboutCursor, CursorName(t.key), t.guard.version, map[string]string{cursorField: string(raw)}, nil)
-		failpoint.Hit(failpoint.TxnAfter)
 		switch {
 		case err == nil:
 			return version, nil
@@ -140,4 +136,21 @@ func wait(ctx context.Context, pause *backoff.ExponentialBackOff) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+// ReadCursor reads where a channel stands, for whoever only looks.
+func ReadCursor(ctx context.Context, c *client.Client, key target.CursorKey) (cursor target.Cursor, found bool, err error) {
+	t := &Target{key: key, maps: ownMaps{client: c, key: key}}
+	s, err := t.readCursor(ctx)
+	return s.cursor, s.found(), err
+}
+
+// Rights are those that an importer needs in its own namespace, whatever the
+// policy selects.
+func Rights() []client.Rule {
+	var out []client.Rule
+	for _, verb := range []string{"get", "list", "create", "update", "delete"} {
+		out = append(out, client.Rule{Verb: verb, Resource: "configmaps", Namespace: Namespace})
+	}
+	return out
 }

@@ -25,12 +25,11 @@ func recordOf(p *put, mapping head, answer *unstructured.Unstructured) (*record,
 	if err != nil {
 		return nil, err
 	}
-	if now := shaped(answer.Object, p.object, owned); !reflect.DeepEqual(now, any(p.object)) {
-		if r.Shown, err = canonical(now.(map[string]any)); err != nil {
-			return nil, err
-		}
+	now, ok := shaped(answer.Object, p.object, owned).(map[string]any)
+	if ok && !reflect.DeepEqual(now, p.object) {
+		r.Shown, err = canonical(now)
 	}
-	return r, nil
+	return r, err
 }
 
 // judge looks at a live object at the key of a record. It gives the record with

@@ -30,6 +30,7 @@ import (
 // One control plane serves all tests: each has namespaces and a channel of its
 // own.
 var shared struct {
+	dir   string
 	once  sync.Once
 	plane *kube.Plane
 	err   error
@@ -37,6 +38,17 @@ var shared struct {
 }
 
 func TestMain(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "syncer-kube-target-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(dir) }() // what is left is in the folder of temporary files
+	shared.dir = dir
 	code := m.Run()
 	if shared.plane != nil {
 		if err := shared.plane.Close(); err != nil {
@@ -44,19 +56,14 @@ func TestMain(m *testing.M) {
 			code = 1
 		}
 	}
-	os.Exit(code)
+	return code
 }
 
 func plane(t testing.TB) *kube.Plane {
 	t.Helper()
 	bin := kube.Binaries(t)
 	shared.once.Do(func() {
-		dir, err := os.MkdirTemp("", "syncer-kube-target-")
-		if err != nil {
-			shared.err = err
-			return
-		}
-		shared.plane, shared.err = kube.Start(context.Background(), bin, dir, kube.Options{})
+		shared.plane, shared.err = kube.Start(context.Background(), bin, shared.dir, kube.Options{})
 	})
 	if shared.err != nil {
 		t.Fatal(shared.err)

@@ -13,7 +13,6 @@ import (
 	"github.com/syncer-io/syncer/filter/object"
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/etcd/target"
-	"github.com/syncer-io/syncer/replicator/failpoint"
 )
 
 // pageBytes is about what Scan gives at a time.
@@ -102,7 +101,6 @@ func (t *Target) Replace(ctx context.Context, c target.Chunk) (target.Replaced, 
 	if err != nil && !errors.As(err, &no) {
 		return target.Replaced{Unchanged: plan.Unchanged, Refused: plan.Refused}, fmt.Errorf("apply the chunk %s: %w", c.Range, err)
 	}
-	failpoint.Hit(failpoint.ChunkPart)
 	refused := map[string]bool{}
 	if no != nil {
 		for _, r := range no.Refused {

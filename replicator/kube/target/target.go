@@ -111,7 +111,7 @@ func (c *Cluster) Open(_ context.Context, key target.CursorKey, ranges []change.
 	t := &Target{Cluster: c, key: key, ranges: slices.Clone(ranges), session: rand.Text()}
 	slices.SortFunc(t.ranges, func(a, b change.Range) int { return strings.Compare(string(a.Lo), string(b.Lo)) })
 	t.maps = ownMaps{client: c.client, key: key}
-	t.watching.kick = make(chan struct{}, 1)
+	t.watching.kick, t.watching.wrote = make(chan struct{}, 1), make(chan struct{}, 1)
 	return t, nil
 }
 

@@ -30,20 +30,21 @@ const (
 // revision at or above the one that is returned. fn, if any, is given each record
 // that changed.
 func (t *Target) verify(ctx context.Context, ranges []change.Range, fn func(key []byte, r record)) (int64, error) {
-	rev := t.modRev()
 	lists, err := t.lists(ranges)
+	if err != nil {
+		return 0, err
+	}
+	rev, err := t.now(ctx, head{Version: "v1", Resource: "namespaces"}, "")
 	if err != nil {
 		return 0, err
 	}
 	v := &verifying{t: t, fn: fn}
 	for _, l := range lists {
-		at, err := v.list(ctx, l)
-		if err != nil {
+		if err := v.list(ctx, l); err != nil {
 			return 0, fmt.Errorf("verify %s: %w", wordOf(l.head), err)
 		}
-		rev = max(rev, at)
 	}
-	return rev, nil
+	return rev, nil // all lists are newer
 }
 
 func (t *Target) modRev() int64 {
@@ -115,17 +116,17 @@ type verifying struct {
 	mu sync.Mutex // of fn
 }
 
-func (v *verifying) list(ctx context.Context, l *list) (int64, error) {
+func (v *verifying) list(ctx context.Context, l *list) error {
 	for tries := 0; ; tries++ {
-		rev, err := v.listOnce(ctx, l)
+		err := v.listOnce(ctx, l)
 		if apierrors.IsResourceExpired(err) && tries < 3 {
 			continue // it took longer than the server keeps history
 		}
-		return rev, v.t.client.Explain(err)
+		return v.t.client.Explain(err)
 	}
 }
 
-func (v *verifying) listOnce(ctx context.Context, l *list) (rev int64, err error) {
+func (v *verifying) listOnce(ctx context.Context, l *list) error {
 	var other []string
 	here := make(map[string]bool, len(l.known))
 	next := ""
@@ -135,9 +136,8 @@ func (v *verifying) listOnce(ctx context.Context, l *list) (rev int64, err error
 			break // the resource is gone, with all its objects
 		}
 		if err != nil {
-			return 0, err
+			return err
 		}
-		rev = revision(page.ResourceVersion)
 		for _, o := range page.Items {
 			key := string(keyOf(schema.GroupResource{Group: l.head.Group, Resource: l.head.Resource}, o.Namespace, o.Name))
 			if was, ours := l.known[key]; ours {
@@ -157,7 +157,7 @@ func (v *verifying) listOnce(ctx context.Context, l *list) (rev int64, err error
 		}
 	}
 	slices.Sort(other)
-	return rev, v.look(ctx, other)
+	return v.look(ctx, other)
 }
 
 func (v *verifying) page(ctx context.Context, l *list, next string) (*metav1.PartialObjectMetadataList, error) {

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"golang.org/x/sync/errgroup"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/etcd/target"
+	"github.com/syncer-io/syncer/replicator/fault"
+	"github.com/syncer-io/syncer/replicator/kube/client"
 )
 
 // Watch gives fn what others did to the objects that were applied in the ranges,
@@ -33,13 +36,19 @@ func (t *Target) Watch(ctx context.Context, ranges []change.Range, from int64, f
 	return group.Wait()
 }
 
-// lookEvery is how often the whole inventory is verified while nothing happens:
-// events tell of edits at once, and only a look tells that there are no more.
-const lookEvery = 30 * time.Second
+// Events tell of edits at once, and only a look at everything tells that there are
+// no more. It is taken every lookEvery; while we write more often, but so that
+// looking takes a small share of the time.
+const (
+	lookEvery = 30 * time.Second
+	lookSoon  = time.Second
+	lookShare = 20 // the pause after a look is so many times what it took
+)
 
 // watching is what commits tell the watch.
 type watching struct {
-	kick chan struct{} // somebody waits for the next look
+	kick  chan struct{} // somebody waits for the next look
+	wrote chan struct{} // we did
 
 	mu     sync.Mutex
 	strays [][]byte // keys of objects that others made
@@ -53,11 +62,13 @@ func (w *watching) found(key []byte) {
 	w.look()
 }
 
-// look has the watch look at everything soon.
-func (w *watching) look() {
+// look has the watch look at everything now.
+func (w *watching) look() { signal(w.kick) }
+
+func signal(c chan<- struct{}) {
 	select {
-	case w.kick <- struct{}{}:
-	default: // it is going to
+	case c <- struct{}{}:
+	default: // it is told already
 	}
 }
 
@@ -75,31 +86,42 @@ type watcher struct {
 	fn      func([]target.Local, int64) error
 	from    int64
 	seen    int64
+	looked  time.Time        // when all was looked at last
+	took    time.Duration    // how long that took
 	told    map[string]int64 // edits that were given, by key
 	events  chan []byte      // keys that something happened to
 	running map[schema.GroupVersionResource]context.CancelFunc
 	group   *errgroup.Group
 	ctx     context.Context
+	away    *backoff.ExponentialBackOff // nil while the server answers
 }
 
 func (w *watcher) run(ctx context.Context) error {
-	ticker := time.NewTicker(lookEvery)
-	defer ticker.Stop()
 	if err := w.begin(ctx); err != nil {
 		return err
 	}
 	for {
 		var err error
+		pause := lookEvery
+		if w.t.modRev() > w.seen {
+			pause = max(lookSoon, lookShare*w.took)
+		}
+		timer := time.NewTimer(time.Until(w.looked.Add(pause)))
 		select {
 		case key := <-w.events:
 			err = w.one(ctx, key)
 		case <-w.t.watching.kick:
 			err = w.all(ctx)
-		case <-ticker.C:
-			err = w.all(ctx)
+		case <-w.t.watching.wrote: // the next look is sooner
+		case <-timer.C:
+			if w.t.modRev() > w.seen || time.Since(w.looked) >= lookEvery {
+				err = w.all(ctx)
+			}
 		case <-ctx.Done():
+			timer.Stop()
 			return context.Cause(ctx)
 		}
+		timer.Stop()
 		if err != nil {
 			return err
 		}
@@ -116,7 +138,9 @@ func (w *watcher) begin(ctx context.Context) error {
 // on to what was seen. A server that is away is asked again at the next chance.
 func (w *watcher) all(ctx context.Context) error {
 	w.follow()
+	began := time.Now()
 	rev, err := w.t.verify(ctx, w.ranges, nil)
+	w.looked, w.took = time.Now(), time.Since(began)
 	if err != nil {
 		return w.later(ctx, err)
 	}
@@ -141,6 +165,7 @@ func (w *watcher) all(ctx context.Context) error {
 	if err != nil {
 		return w.later(ctx, err)
 	}
+	w.away = nil
 	w.seen = max(w.seen, rev)
 	return w.fn(append(out, strays...), w.seen)
 }
@@ -149,8 +174,11 @@ func (w *watcher) later(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	w.t.log.WarnContext(ctx, "what others write to the target is not seen for now", "cause", err.Error())
-	if err := wait(ctx, newPause()); err != nil {
+	if w.away == nil {
+		w.away = newPause()
+		w.t.log.WarnContext(ctx, "what others write to the target is not seen for now", "cause", err.Error())
+	}
+	if err := wait(ctx, w.away); err != nil {
 		return err
 	}
 	w.t.watching.look()
@@ -231,22 +259,36 @@ func (w *watcher) resource(ctx context.Context, h head) error {
 	pause := newPause()
 	for ctx.Err() == nil {
 		began := time.Now()
-		w.listen(ctx, h)
+		err := w.listen(ctx, h)
+		if _, forbidden := client.MissingRule(err); forbidden {
+			err = w.t.client.Explain(err)
+			w.t.log.WarnContext(ctx, "what others write shows late", "resource", wordOf(h), "cause", err.Error(), "try", fault.Try(err))
+			sleep(ctx, lookEvery)
+			continue
+		}
 		if time.Since(began) > time.Minute {
 			pause = newPause()
 		}
-		w.t.watching.look() // for what happened while nobody watched
-		if wait(ctx, pause) != nil {
-			break
-		}
+		w.t.watching.look()  // for what happened while nobody watched
+		_ = wait(ctx, pause) // which ends early with ctx only
 	}
 	return nil
 }
 
-func (w *watcher) listen(ctx context.Context, h head) {
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// listen follows one stream of events to its end.
+func (w *watcher) listen(ctx context.Context, h head) error {
 	stream, err := w.t.client.Metadata.Resource(h.resource()).Watch(ctx, metav1.ListOptions{AllowWatchBookmarks: true})
 	if err != nil {
-		return
+		return err
 	}
 	defer stream.Stop()
 	for e := range stream.ResultChan() {
@@ -265,7 +307,8 @@ func (w *watcher) listen(ctx context.Context, h head) {
 		select {
 		case w.events <- key:
 		case <-ctx.Done():
-			return
+			return nil
 		}
 	}
+	return nil
 }

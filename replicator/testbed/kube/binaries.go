@@ -52,6 +52,15 @@ func installed() (string, error) {
 	return bin, err
 }
 
+// Installed reports whether there are binaries.
+func Installed() bool {
+	_, err := installed()
+	return err == nil
+}
+
+// Folder is the folder of the binaries, or why there are none.
+func Folder() (string, error) { return installed() }
+
 // TB is the part of testing.TB that a test with a control plane calls.
 type TB interface {
 	testbed.TB

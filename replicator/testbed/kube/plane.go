@@ -106,11 +106,16 @@ func (p *Plane) halt() error {
 	return errors.Join(errs...)
 }
 
-// Reboot stops every part but the etcd, calls meanwhile, which may be nil, and
+// Reboot kills every part but the etcd, calls meanwhile, which may be nil, and
 // starts them again, at the same addresses. It returns when the API server is
 // ready.
 func (p *Plane) Reboot(ctx context.Context, meanwhile func()) error {
 	parts := p.parts
+	for _, part := range parts { // as a reset does: nobody is waited for
+		if err := part.process.Kill(); err != nil {
+			return fmt.Errorf("kill %s: %w", part.name, err)
+		}
+	}
 	if err := p.halt(); err != nil {
 		return fmt.Errorf("stop the control plane: %w", err)
 	}
