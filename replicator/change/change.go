@@ -96,6 +96,19 @@ func PrefixEnd(prefix []byte) []byte {
 	return nil
 }
 
+// Without is what is left of ranges when others are taken out.
+func Without(ranges, others []Range) []Range {
+	out := ranges
+	for _, o := range others {
+		var next []Range
+		for _, r := range out {
+			next = append(next, r.Subtract(o)...)
+		}
+		out = next
+	}
+	return out
+}
+
 // Contains reports whether key lies in the range.
 func (r Range) Contains(key []byte) bool {
 	return bytes.Compare(key, r.Lo) >= 0 && (len(r.Hi) == 0 || bytes.Compare(key, r.Hi) < 0)

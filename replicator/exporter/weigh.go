@@ -143,15 +143,7 @@ func (s *scale) scan(ctx context.Context, open func(*filter.Selection) Source) (
 func joined(ranges []change.Range) []change.Range {
 	var out []change.Range
 	for _, r := range ranges {
-		left := []change.Range{r}
-		for _, have := range out {
-			var rest []change.Range
-			for _, l := range left {
-				rest = append(rest, l.Subtract(have)...)
-			}
-			left = rest
-		}
-		out = append(out, left...)
+		out = append(out, change.Without([]change.Range{r}, out)...)
 	}
 	return out
 }

@@ -13,7 +13,7 @@ import (
 // cleanUp deletes what an older policy selected and this one does not, unless
 // its rule left orphans. Keys that were released before are the edge's own.
 func (a *applier) cleanUp(ctx context.Context) error {
-	left := subtract(a.cursor.Holds, a.ranges)
+	left := change.Without(a.cursor.Holds, a.ranges)
 	if len(left) == 0 {
 		return nil
 	}
@@ -86,20 +86,7 @@ func (a *applier) orphans() []change.Range {
 	return out
 }
 
-// subtract is what is left of ranges without others.
-func subtract(from, others []change.Range) []change.Range {
-	out := from
-	for _, o := range others {
-		var next []change.Range
-		for _, r := range out {
-			next = append(next, r.Subtract(o)...)
-		}
-		out = next
-	}
-	return out
-}
-
 // union is every range that is in one or the other list.
 func union(a, b []change.Range) []change.Range {
-	return append(subtract(a, b), b...)
+	return append(change.Without(a, b), b...)
 }

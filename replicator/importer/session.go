@@ -271,7 +271,7 @@ func (im *Importer) restart(ctx context.Context, a *applier, reply *jetstream.At
 	a.torn = nil
 	cursor.Policy = reply.Policy
 	cursor.Holds = union(cursor.Holds, a.ranges)
-	cursor.Keeps = union(subtract(cursor.Keeps, a.ranges), a.orphans())
+	cursor.Keeps = union(change.Without(cursor.Keeps, a.ranges), a.orphans())
 	a.stand(&cursor)
 	if err := a.commit(ctx, nil, cursor); err != nil {
 		return err

@@ -32,25 +32,13 @@ func Avoid(ctx context.Context, t *target.Target, cli *clientv3.Client, prefix s
 	if err != nil {
 		return err
 	}
-	found, err := someObject(ctx, cli, prefix, without(root, cursor.Holds))
+	found, err := someObject(ctx, cli, prefix, change.Without([]change.Range{root}, cursor.Holds))
 	if err != nil || found == "" {
 		return err
 	}
 	return fault.New(fault.Check,
 		"select the objects in a rule with resources: and write them through the API server (target.kubernetes), or past it (target.writer: raw); to copy a whole cluster, use an etcd without one",
 		"the policy delivers the keys %s, and an API server keeps its objects there, such as %s: bytes of another cluster can fail the LIST of a whole resource", ranges[at].Intersect(root), found)
-}
-
-func without(r change.Range, others []change.Range) []change.Range {
-	left := []change.Range{r}
-	for _, o := range others {
-		var next []change.Range
-		for _, l := range left {
-			next = append(next, l.Subtract(o)...)
-		}
-		left = next
-	}
-	return left
 }
 
 // mostLooked is how many keys of a range are looked at for an object.

@@ -46,15 +46,7 @@ func (t *Target) trust(ranges []change.Range) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, s := range t.ranges {
-		left := []change.Range{s}
-		for _, r := range ranges {
-			var next []change.Range
-			for _, l := range left {
-				next = append(next, l.Subtract(r)...)
-			}
-			left = next
-		}
-		if len(left) > 0 {
+		if len(change.Without([]change.Range{s}, ranges)) > 0 {
 			return
 		}
 	}
