@@ -242,6 +242,7 @@ func TestWhatTheServerRefusesIsToldInItsWords(t *testing.T) {
 		{"an unknown field", delivered(thing("v1", "ConfigMap", e.ns, "x", map[string]any{"dta": map[string]any{}})), status.Rejected, "field not declared in schema", "upgrade the edge"},
 		{"an immutable field", fixed("2"), status.Rejected, "field is immutable", "delete configmaps "},
 		{"against its schema", delivered(thing(e.group+"/v1", "Plain", e.ns, "p", map[string]any{"spec": map[string]any{"size": "big"}})), status.Rejected, "size", ""},
+		{"a kind that the edge's version lacks", delivered(thing("apps/v9", "Deployment", e.ns, "d", map[string]any{"spec": map[string]any{}})), status.Waiting, "apps/v9", "upgrade the edge"},
 		{"too large", configMap(e.ns, "large", strings.Repeat("x", 1<<22)), status.TooLarge, "", "smaller"},
 		{"no object", change.Change{Op: change.Put, Key: []byte("/kubernetes/configmaps/" + e.ns + "/x"), Value: []byte("1")}, status.Invalid, "no object", "rule for resources"},
 		{"another name", change.Change{Op: change.Put, Key: []byte("/kubernetes/configmaps/" + e.ns + "/y"), Value: configMap(e.ns, "x", "1").Value}, status.Invalid, `is called "x"`, ""},
