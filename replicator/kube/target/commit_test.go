@@ -106,9 +106,12 @@ func TestWhatIsProtectedStays(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t, "kepts")
 	ns, crd := namespace(e.ns), definition("Kept", e.group)
-	e.mustCommit(1, ns, crd)
-	e.mustCommit(2, remove(ns), remove(crd))
-	for _, c := range []change.Change{ns, crd} {
+	claim := delivered(thing("v1", "PersistentVolumeClaim", e.ns, "data", map[string]any{"spec": map[string]any{
+		"accessModes": []any{"ReadWriteOnce"}, "resources": map[string]any{"requests": map[string]any{"storage": "1Gi"}},
+	}}))
+	e.mustCommit(1, ns, crd, claim)
+	e.mustCommit(2, remove(ns), remove(crd), remove(claim))
+	for _, c := range []change.Change{ns, crd, claim} {
 		if e.live(c) == nil {
 			t.Errorf("%s is deleted", c.Key)
 		}
