@@ -115,7 +115,7 @@ func (c *Client) resource(ctx context.Context, word string) (*meta.RESTMapping, 
 // is left out: an extension that is down keeps nothing else from being found.
 func (c *Client) Listable(ctx context.Context) ([]*meta.RESTMapping, error) {
 	var all metav1.APIGroupList
-	if _, err := c.tell(ctx, &all, "apis"); err != nil {
+	if err := c.tell(ctx, &all, "apis"); err != nil {
 		return nil, err
 	}
 	var out []*meta.RESTMapping
@@ -171,7 +171,7 @@ func (c *Client) askVersions(ctx context.Context, group string) ([]schema.GroupV
 		return []schema.GroupVersion{core}, nil
 	}
 	var g metav1.APIGroup
-	if _, err := c.tell(ctx, &g, "apis", group); err != nil {
+	if err := c.tell(ctx, &g, "apis", group); err != nil {
 		return nil, err
 	}
 	var out []schema.GroupVersion
@@ -211,7 +211,7 @@ func (c *Client) askList(ctx context.Context, gv schema.GroupVersion) ([]metav1.
 		path = []string{"api", gv.Version}
 	}
 	var l metav1.APIResourceList
-	if _, err := c.tell(ctx, &l, path...); err != nil {
+	if err := c.tell(ctx, &l, path...); err != nil {
 		return nil, err
 	}
 	return l.APIResources, nil

@@ -56,19 +56,20 @@ func (c *Client) served(ctx context.Context, gv schema.GroupVersion, plural stri
 	return nil, "", nil
 }
 
-// tell reads a document of the server about itself.
-func (c *Client) tell(ctx context.Context, into any, path ...string) (found bool, err error) {
+// tell reads a document of the server about itself. One that is not there leaves
+// into as it is.
+func (c *Client) tell(ctx context.Context, into any, path ...string) error {
 	raw, err := c.plain.Get().AbsPath(path...).DoRaw(ctx)
 	if apierrors.IsNotFound(err) {
-		return false, nil
+		return nil
 	}
 	if err == nil {
 		err = json.Unmarshal(raw, into)
 	}
 	if err != nil {
-		return false, fmt.Errorf("ask for the resources in %v: %w", path, c.Explain(err))
+		return fmt.Errorf("ask for the resources in %v: %w", path, c.Explain(err))
 	}
-	return true, nil
+	return nil
 }
 
 // storageHash is what the server says of a resource whose objects are stored as

@@ -260,6 +260,28 @@ func TestWhatTheServerRefusesIsToldInItsWords(t *testing.T) {
 	}
 }
 
+// As the remedy of an immutable field says: who deletes the object at the edge
+// gets it as it should be.
+func TestAnImmutableObjectIsMadeAnewOnceItIsDeleted(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	fixed := func(value string) change.Change {
+		return delivered(thing("v1", "ConfigMap", e.ns, "fixed", map[string]any{"immutable": true, "data": map[string]any{"a": value}}))
+	}
+	e.mustCommit(1, namespace(e.ns), fixed("1"))
+	next := fixed("2")
+	if r := rejected(t, e.commit(2, next))[string(next.Key)]; r.Why != status.Rejected {
+		t.Fatalf("refused: %+v", r)
+	}
+	e.mustCommit(2)
+	e.tryAgain(next, false)
+	e.deleteAtEdge(next)
+	e.tryAgain(next, true)
+	if got := e.holds()[string(next.Key)]; got != string(next.Value) {
+		t.Errorf("it is %s", got)
+	}
+}
+
 func TestALostInventoryIsMadeAnew(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)
