@@ -30,18 +30,22 @@ type reading struct {
 func openSource(ctx context.Context, cfg *config.Exporter, logger *slog.Logger) (_ *reading, err error) {
 	r := &reading{cfg: cfg, logger: logger}
 	if cfg.Source.HasEtcd() {
-		err := insist(ctx, logger, "the source etcd", func() (err error) {
+		err := insist(ctx, func() (err error) {
 			r.etcd, err = connect(ctx, dial.Source, cfg.Source.Etcd, logger)
 			return err
+		}, func(err error) {
+			logger.Error("the source etcd is not usable, trying again", "cause", err.Error(), "try", fault.Try(err))
 		})
 		if err != nil {
 			return nil, err
 		}
 	}
 	if k := cfg.Source.Kubernetes; k != nil {
-		err := insist(ctx, logger, "the source's API server", func() (err error) {
+		err := insist(ctx, func() (err error) {
 			r.api, err = client.Connect(ctx, KubernetesConfig(k.Access()), logger)
 			return err
+		}, func(err error) {
+			logger.Error("the source API server is not usable, trying again", "cause", err.Error(), "try", fault.Try(err))
 		})
 		if err != nil {
 			return nil, joinClose(err, r)
@@ -58,8 +62,8 @@ func joinClose(err error, r *reading) error {
 	return err
 }
 
-// insist tries until it works or ctx is done.
-func insist(ctx context.Context, logger *slog.Logger, what string, try func() error) error {
+// insist tries until it works or ctx is done, and tells of each failure.
+func insist(ctx context.Context, try func() error, tell func(error)) error {
 	for pause := 500 * time.Millisecond; ; pause = min(2*pause, 10*time.Second) {
 		err := try()
 		if err == nil {
@@ -68,7 +72,7 @@ func insist(ctx context.Context, logger *slog.Logger, what string, try func() er
 		if ctx.Err() != nil {
 			return errDone
 		}
-		logger.Error("a cluster is not usable, trying again", "which", what, "cause", err.Error(), "try", fault.Try(err))
+		tell(err)
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():

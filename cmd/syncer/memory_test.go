@@ -20,6 +20,16 @@ func TestMemoryLimitFollowsWhatIsInUse(t *testing.T) {
 	}
 }
 
+// What was given back is there again when it is used.
+func TestProcessGoesOnWithoutItsPages(t *testing.T) {
+	for range 3 {
+		dropPages()
+		if memoryLimit(0) != smallestMemory {
+			t.Error("the code that was dropped does something else")
+		}
+	}
+}
+
 func TestKeepSmallSetsTheLimitAndEnds(t *testing.T) {
 	before := debug.SetMemoryLimit(math.MaxInt64)
 	defer debug.SetMemoryLimit(before)

@@ -18,7 +18,7 @@ var (
 
 const (
 	tryRewrite = "write the object again through the API server (kubectl get … -o yaml | kubectl replace -f -); if its value is not Kubernetes' own, leave the key out of the policy"
-	tryPlain   = "leave the resource out of the policy, or exempt it from encryption (identity first in --encryption-provider-config of the API server) and write its objects again"
+	tryPlain   = "have it read through the API server (source: {kubernetes: {kubeconfig: FILE}} beside etcd), leave the resource out of the policy, or exempt it from encryption (identity first in --encryption-provider-config of the API server) and write its objects again"
 )
 
 // stored is a value with its encoding told: one of the two is set.

@@ -56,7 +56,7 @@ func (c *Client) served(ctx context.Context, gv schema.GroupVersion, plural stri
 	return nil, "", nil
 }
 
-// tell reads a document of the server about itself. One that is not there leaves
+// tell reads a document of the server about itself; one that is not there leaves
 // into as it is.
 func (c *Client) tell(ctx context.Context, into any, path ...string) error {
 	raw, err := c.plain.Get().AbsPath(path...).DoRaw(ctx)

@@ -20,6 +20,11 @@ const (
 	// seconds before the end.
 	shortWatch = 3 * time.Second
 	longWatch  = 5 * time.Minute
+	// quietTime is how long nothing may come behind an event of the newest
+	// revision of all. No bookmark says that nothing more comes at it, since a
+	// server sends none for a revision that it has sent an event of. The server
+	// itself gets all events of one revision in one piece.
+	quietTime = time.Second
 	// unserved is how often it is looked whether the server has a resource now.
 	unserved = 2 * time.Second
 )
@@ -62,6 +67,7 @@ func (l *lane) again(ctx context.Context, cause error, waits *patience) error {
 	case errors.Is(cause, errAbsent) && !l.there:
 		return l.await(ctx, at)
 	case expired(cause), errors.Is(cause, errLate), errors.Is(cause, errAbsent):
+		l.source.log.InfoContext(ctx, "source watch cannot go on", "resource", l.res.Word, "cause", cause, "from", at+1)
 		h, err := l.source.head(ctx)
 		if err != nil {
 			return err
@@ -112,15 +118,14 @@ func (l *lane) follow(ctx context.Context, at int64) error {
 		return err
 	}
 	l.there = true
-	lasts := longWatch
-	hurried := l.merge.behind(l.place)
-	if hurried {
-		lasts = shortWatch
-		if _, err := l.source.tick(ctx, l.res); err != nil {
+	v := view{lasts: longWatch, hurried: l.merge.behind(l.place)}
+	if v.hurried {
+		v.lasts = shortWatch
+		if v.stands, err = l.source.tick(ctx, l.res); err != nil {
 			return err
 		}
 	}
-	seconds := int64(lasts / time.Second)
+	seconds := int64(v.lasts / time.Second)
 	w, err := l.source.cli.Objects.Resource(p.at.Resource).Namespace(p.scope()).Watch(ctx, metav1.ListOptions{
 		ResourceVersion: strconv.FormatInt(at, 10), AllowWatchBookmarks: true, TimeoutSeconds: &seconds,
 	})
@@ -128,22 +133,42 @@ func (l *lane) follow(ctx context.Context, at int64) error {
 		return err
 	}
 	defer w.Stop()
-	opened := time.Now()
+	v.opened = time.Now()
+	return l.look(ctx, p, w, v)
+}
+
+// view is one watch of a lane.
+type view struct {
+	lasts   time.Duration
+	opened  time.Time
+	hurried bool  // somebody waits for the lane
+	stands  int64 // where the resource stood before a hurried watch
+}
+
+// look takes the events of a watch until it ends.
+func (l *lane) look(ctx context.Context, p place, w watch.Interface, v view) error {
+	var quiet <-chan time.Time
 	for {
 		select {
 		case e, ok := <-w.ResultChan():
 			if !ok {
-				return ended(time.Since(opened), lasts)
+				return v.ended()
 			}
-			bookmark, err := l.take(ctx, p, e)
+			rev, err := l.take(ctx, p, e)
 			if err != nil {
 				return err
 			}
-			if hurried && bookmark {
+			if v.hurried && e.Type == watch.Bookmark {
 				return nil
 			}
+			if rev == v.stands {
+				quiet = time.After(quietTime)
+			}
+		case <-quiet:
+			l.merge.pass(l.place, v.stands)
+			return nil
 		case <-l.hurry:
-			if !hurried && l.merge.behind(l.place) {
+			if !v.hurried && l.merge.behind(l.place) {
 				return nil
 			}
 		case <-ctx.Done():
@@ -153,41 +178,40 @@ func (l *lane) follow(ctx context.Context, at int64) error {
 }
 
 // ended tells the end that was asked for from others.
-func ended(after, asked time.Duration) error {
-	if after < asked-time.Second/2 {
+func (v view) ended() error {
+	if time.Since(v.opened) < v.lasts-time.Second/2 {
 		return errBroken
 	}
 	return nil
 }
 
-// take brings an event into the merge.
-func (l *lane) take(ctx context.Context, p place, e watch.Event) (bookmark bool, err error) {
+// take brings an event into the merge, and gives its revision.
+func (l *lane) take(ctx context.Context, p place, e watch.Event) (rev int64, err error) {
 	if e.Type == watch.Error {
-		return false, apierrors.FromObject(e.Object)
+		return 0, apierrors.FromObject(e.Object)
 	}
 	u, ok := e.Object.(*unstructured.Unstructured)
 	if !ok {
-		return false, errBroken
+		return 0, errBroken
 	}
-	rev, err := revision(u.GetResourceVersion())
-	if err != nil {
-		return false, err
+	if rev, err = revision(u.GetResourceVersion()); err != nil {
+		return 0, err
 	}
 	if e.Type == watch.Bookmark {
 		l.merge.pass(l.place, rev)
-		return true, nil
+		return rev, nil
 	}
 	key := p.key(u.GetNamespace(), u.GetName())
 	if !l.res.contains(key) {
 		l.merge.pass(l.place, rev-1)
-		return false, nil
+		return rev, nil
 	}
 	event := etcd.Event{Op: change.Delete, Key: key, ModRevision: rev}
 	if e.Type != watch.Deleted {
 		event.Op = change.Put
 		if event.Value, err = stored(u); err != nil {
-			return false, err
+			return 0, err
 		}
 	}
-	return false, l.merge.put(ctx, l.place, event, len(event.Key)+len(event.Value))
+	return rev, l.merge.put(ctx, l.place, event, len(event.Key)+len(event.Value))
 }

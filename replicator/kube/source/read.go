@@ -39,8 +39,10 @@ func (s *Source) ScanAt(ctx context.Context, r change.Range, rev int64, fn func(
 	return unwrapFn(err)
 }
 
-// Read is the complete content of r at one revision, which a consistent read
-// chose. All of it is in memory at once: r must be known to be small.
+// Read is the complete content of r at one revision: the newest that a running
+// Watch has told its sink, or the cluster's. A reader of the newest would have to
+// wait until the watch has passed that, for a second or two. All of it is in
+// memory at once: r must be known to be small.
 func (s *Source) Read(ctx context.Context, r change.Range) ([]etcd.Item, int64, error) {
 	return s.gather(ctx, r, false)
 }
@@ -70,6 +72,9 @@ func (s *Source) gather(ctx context.Context, r change.Range, keysOnly bool) (ite
 			return nil, 0, err
 		}
 		w.keysOnly, w.whole, w.unplaced = keysOnly, try == restarts, try == restarts
+		if told := s.told.Load(); told > 0 && !keysOnly && try == 0 {
+			w.revision = told
+		}
 		err = w.run(ctx)
 		if expired(err) && try < restarts {
 			continue

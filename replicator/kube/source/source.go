@@ -53,6 +53,7 @@ type Source struct {
 	log       *slog.Logger
 	nudge     chan struct{} // Nudge sends, the asker of the watch receives; never closed
 
+	told   atomic.Int64 // what the running watch has told its sink; 0 without one
 	breaks atomic.Int64
 	warmed atomic.Int64 // the number of breaks when the server was last warmed, plus 1
 	uid    string       // of the cluster; only Watch uses it

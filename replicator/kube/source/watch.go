@@ -47,7 +47,7 @@ func (s *Source) Watch(ctx context.Context, from int64, sink func(etcd.Batch) er
 		group.Go(func() error { return l.run(inner) })
 	}
 	group.Go(func() error { return s.ask(inner, m) })
-	group.Go(func() error { return deliver(inner, m, sink) })
+	group.Go(func() error { return s.deliver(inner, m, sink) })
 	err = group.Wait()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -56,12 +56,14 @@ func (s *Source) Watch(ctx context.Context, from int64, sink func(etcd.Batch) er
 }
 
 // deliver hands the merged events to sink until ctx is done.
-func deliver(ctx context.Context, m *merge, sink func(etcd.Batch) error) error {
+func (s *Source) deliver(ctx context.Context, m *merge, sink func(etcd.Batch) error) error {
+	defer s.told.Store(0)
 	for {
 		b, size, ok := m.take(ctx)
 		if !ok {
 			return context.Cause(ctx)
 		}
+		s.told.Store(b.Resolved) // before: a reader is never told less than the sink
 		if err := sink(b); err != nil {
 			return &fnError{err}
 		}

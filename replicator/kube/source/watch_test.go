@@ -74,6 +74,13 @@ func TestWatchTellsWhatEtcdTells(t *testing.T) {
 	if n := strings.Count(got, "\n"); n < 24 {
 		t.Errorf("only %d events were compared", n)
 	}
+	for _, r := range sel.SourceRanges() { // as far as the watch has told
+		items, rev, err := api.Read(t.Context(), r)
+		if err != nil || rev < end {
+			t.Fatalf("read at revision %d: %v", rev, err)
+		}
+		same(t, sel, r, items, at(t, truth, r, rev))
+	}
 	if api.Breaks() != 0 {
 		t.Errorf("%d breaks", api.Breaks())
 	}
@@ -173,4 +180,21 @@ func TestResourceThatComesLater(t *testing.T) {
 			t.Errorf("read %d objects from %v: %v", len(items), r, err)
 		}
 	}
+}
+
+// The newest change of all is told though nothing happens after it.
+func TestWatchTellsTheNewestChange(t *testing.T) {
+	p := small(t, kube.Options{})
+	sel := compile(t, some)
+	api := open(t, p, sel, Options{})
+	f := follow(t, api, revisionOf(t, p)+1)
+	for try := range 5 { // the API server writes something itself, but rarely
+		apply(t, p, configMap("newest", fmt.Sprint(try)))
+		rev := revisionOf(t, p)
+		f.reach(api, rev)
+		if revisionOf(t, p) == rev {
+			return
+		}
+	}
+	t.Error("a change was told only after the next one")
 }
