@@ -73,7 +73,7 @@ kube: ## Build a real Kubernetes control plane for tests (once, 10 to 15 minutes
 
 .PHONY: e2e-kube
 e2e-kube: kube ## Run an application of one real cluster at another one (needs make kube)
-	SYNCER_NEED_KUBE=1 $(GO) test -count=1 -timeout 20m -v -run 'Kube|Kubernetes|APISource|KubernetesTarget' ./replicator/e2e
+	SYNCER_NEED_KUBE=1 $(GO) test -count=1 -timeout 20m -v -run 'Kube|APIServer|LiveCluster|AmongObjects' ./replicator/e2e
 
 .PHONY: samples
 samples: ## Freeze anew what a real control plane stores (needs make kube)

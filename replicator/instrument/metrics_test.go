@@ -23,7 +23,7 @@ func scrape(t *testing.T, c prometheus.Collector) map[string]float64 {
 		for _, m := range f.Metric {
 			name := f.GetName()
 			for _, l := range m.Label {
-				if l.GetName() == "state" {
+				if l.GetName() == "state" || l.GetName() == "type" {
 					name += "/" + l.GetValue()
 				}
 			}
@@ -60,7 +60,7 @@ func TestEdgeMetricsSayWhatTheStatusSays(t *testing.T) {
 func TestEdgeMetricsSayWhatWaitsForSomebody(t *testing.T) {
 	got := scrape(t, Importer(func() status.Edge {
 		return status.Edge{
-			State: status.Paused, ParkedKeys: 31,
+			State: status.Paused, ParkedKeys: 31, LocalKeys: 3, Conflicts: map[string]int64{"update_dirty": 8, "group": 1},
 			Parked: []status.Parked{{Why: status.MassDelete, Keys: 30}, {Why: status.MassDelete, Dropped: true}, {Why: status.TooLarge, Keys: 1}},
 			Tasks:  []command.Task{{State: command.Waiting}, {State: command.Running}, {State: command.Done}, {State: command.Failed}},
 		}
@@ -68,6 +68,7 @@ func TestEdgeMetricsSayWhatWaitsForSomebody(t *testing.T) {
 	for name, want := range map[string]float64{
 		"syncer_edge_state/paused": 1, "syncer_edge_state/degraded": 0, "syncer_edge_paused": 1,
 		"syncer_edge_parked_keys": 31, "syncer_edge_mass_delete_groups": 1, "syncer_edge_tasks": 2,
+		"syncer_edge_local_keys": 3, "syncer_edge_conflicts_total/update_dirty": 8, "syncer_edge_conflicts_total/group": 1,
 	} {
 		if v, ok := got[name]; !ok || v != want {
 			t.Errorf("%s is %v (there: %v), want %v", name, v, ok, want)

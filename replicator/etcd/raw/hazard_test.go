@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 	"testing"
 
 	"github.com/syncer-io/syncer/filter"
@@ -295,6 +296,82 @@ func TestHazardObjectsOfTheEdgesOwn(t *testing.T) {
 		t.Error("the cursor is not written")
 	}
 	e.get("configmaps", "kube-root-ca.crt")
+}
+
+// A Service that is deleted past the API server leaks its address, a definition
+// leaves its objects behind, and a Pod of a node does not end in order. What is
+// not ours is not touched by a delete, whatever its key says.
+func TestHazardADeleteOfWhatTheEdgeMade(t *testing.T) {
+	e := newEdge(t)
+	e.apply("v1", "Service", e.namespace, "web", map[string]any{"spec": map[string]any{"ports": []any{map[string]any{"port": int64(80)}}}})
+	e.apply("v1", "ConfigMap", e.namespace, "own", map[string]any{"data": map[string]any{"a": "1"}})
+	service, cm := e.get("services", "web"), e.get("configmaps", "own")
+	e.write(del(keyOf(service, "services")), del(keyOf(cm, "configmaps")), del([]byte(filter.ObjectPrefix+"namespaces/"+e.namespace)))
+	for word, was := range map[string]map[string]any{"services": service, "configmaps": cm} {
+		now := e.get(word, field(was, "metadata", "name").(string))
+		if field(now, "metadata", "resourceVersion") != field(was, "metadata", "resourceVersion") {
+			t.Errorf("%s: it was written", word)
+		}
+	}
+}
+
+// Nobody fills in defaults when an object is written: the API server does when it
+// is read, and stores them when somebody writes it. What was asked for without
+// them then differs from what the edge holds, and that shows. An object that an
+// API server stored has them already.
+func TestHazardDefaultsComeOnRead(t *testing.T) {
+	e := newEdge(t, "deployments.apps")
+	labels := map[string]any{"app": "bare"}
+	c := e.put("deployments.apps", of("apps/v1", "Deployment", e.namespace, "bare", map[string]any{"spec": map[string]any{
+		"replicas": int64(0), "selector": map[string]any{"matchLabels": labels},
+		"template": map[string]any{"metadata": map[string]any{"labels": labels}, "spec": map[string]any{
+			"containers": []any{map[string]any{"name": "c", "image": "i:1"}},
+		}},
+	}}))
+	e.write(c)
+	if got := field(e.get("deployments.apps", "bare"), "spec", "strategy", "type"); got != "RollingUpdate" {
+		t.Errorf("it is served with the strategy %v", got)
+	}
+	e.await("its controller to write it", func(context.Context) error {
+		if field(e.get("deployments.apps", "bare"), "status", "observedGeneration") == nil {
+			return errors.New("it has not")
+		}
+		return nil
+	})
+	stored := change.Change{Op: change.Put, Key: c.Key, Value: e.scanned(c.Key)}
+	if !strings.Contains(string(stored.Value), `"RollingUpdate"`) {
+		t.Errorf("behind a write of the API server the edge holds %s", stored.Value)
+	}
+	e.write(stored) // with the defaults it is what it should be
+	e.holds(stored)
+}
+
+func (e *edge) scanned(key []byte) (value []byte) {
+	e.t.Helper()
+	_, err := e.Scan(e.t.Context(), everything(), func(kvs []change.KV) error {
+		for _, kv := range kvs {
+			if string(kv.Key) == string(key) {
+				value = kv.Value
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return value
+}
+
+// A list from the API server's cache may miss what was just written. What the
+// importer reads comes from the etcd, so that it never takes what it wrote for
+// missing.
+func TestHazardAReadMissesNoWrite(t *testing.T) {
+	e := newEdge(t)
+	for i := range 20 {
+		c := e.put("configmaps", configMap(e.namespace, "cm", fmt.Sprint(i)))
+		e.write(c)
+		e.holds(c)
+	}
 }
 
 // What a controller of the edge keeps is not written over.

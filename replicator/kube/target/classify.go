@@ -49,7 +49,7 @@ func classify(n name, err error) (why, try string) {
 		return status.Forbidden, rule.Remedy()
 	}
 	if meta.IsNoMatchError(err) {
-		return status.Waiting, fmt.Sprintf("install what defines %s at the edge, or select its definition in the policy", n.word)
+		return status.Waiting, fmt.Sprintf("install what defines %s at the edge in this version, or select its definition in the policy; upgrade the edge if it is one of Kubernetes' own", n.word)
 	}
 	var api apierrors.APIStatus
 	if !errors.As(err, &api) {

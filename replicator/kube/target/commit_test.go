@@ -106,9 +106,12 @@ func TestWhatIsProtectedStays(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t, "kepts")
 	ns, crd := namespace(e.ns), definition("Kept", e.group)
-	e.mustCommit(1, ns, crd)
-	e.mustCommit(2, remove(ns), remove(crd))
-	for _, c := range []change.Change{ns, crd} {
+	claim := delivered(thing("v1", "PersistentVolumeClaim", e.ns, "data", map[string]any{"spec": map[string]any{
+		"accessModes": []any{"ReadWriteOnce"}, "resources": map[string]any{"requests": map[string]any{"storage": "1Gi"}},
+	}}))
+	e.mustCommit(1, ns, crd, claim)
+	e.mustCommit(2, remove(ns), remove(crd), remove(claim))
+	for _, c := range []change.Change{ns, crd, claim} {
 		if e.live(c) == nil {
 			t.Errorf("%s is deleted", c.Key)
 		}
@@ -242,6 +245,7 @@ func TestWhatTheServerRefusesIsToldInItsWords(t *testing.T) {
 		{"an unknown field", delivered(thing("v1", "ConfigMap", e.ns, "x", map[string]any{"dta": map[string]any{}})), status.Rejected, "field not declared in schema", "upgrade the edge"},
 		{"an immutable field", fixed("2"), status.Rejected, "field is immutable", "delete configmaps "},
 		{"against its schema", delivered(thing(e.group+"/v1", "Plain", e.ns, "p", map[string]any{"spec": map[string]any{"size": "big"}})), status.Rejected, "size", ""},
+		{"a kind that the edge's version lacks", delivered(thing("apps/v9", "Deployment", e.ns, "d", map[string]any{"spec": map[string]any{}})), status.Waiting, "apps/v9", "upgrade the edge"},
 		{"too large", configMap(e.ns, "large", strings.Repeat("x", 1<<22)), status.TooLarge, "", "smaller"},
 		{"no object", change.Change{Op: change.Put, Key: []byte("/kubernetes/configmaps/" + e.ns + "/x"), Value: []byte("1")}, status.Invalid, "no object", "rule for resources"},
 		{"another name", change.Change{Op: change.Put, Key: []byte("/kubernetes/configmaps/" + e.ns + "/y"), Value: configMap(e.ns, "x", "1").Value}, status.Invalid, `is called "x"`, ""},
@@ -253,6 +257,28 @@ func TestWhatTheServerRefusesIsToldInItsWords(t *testing.T) {
 		if r.Why != c.why || !strings.Contains(r.Err.Error(), c.words) || !strings.Contains(fault.Try(r.Err), c.try) {
 			t.Errorf("%s: %s: %v; try: %s", c.what, r.Why, r.Err, fault.Try(r.Err))
 		}
+	}
+}
+
+// As the remedy of an immutable field says: who deletes the object at the edge
+// gets it as it should be.
+func TestAnImmutableObjectIsMadeAnewOnceItIsDeleted(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	fixed := func(value string) change.Change {
+		return delivered(thing("v1", "ConfigMap", e.ns, "fixed", map[string]any{"immutable": true, "data": map[string]any{"a": value}}))
+	}
+	e.mustCommit(1, namespace(e.ns), fixed("1"))
+	next := fixed("2")
+	if r := rejected(t, e.commit(2, next))[string(next.Key)]; r.Why != status.Rejected {
+		t.Fatalf("refused: %+v", r)
+	}
+	e.mustCommit(2)
+	e.tryAgain(next, false)
+	e.deleteAtEdge(next)
+	e.tryAgain(next, true)
+	if got := e.holds()[string(next.Key)]; got != string(next.Value) {
+		t.Errorf("it is %s", got)
 	}
 }
 
