@@ -30,6 +30,21 @@ func (Conflict) Values() []string {
 	return []string{string(SourceWins), string(EdgeWins), string(Hold), string(Merge)}
 }
 
+// OnImmutable is what an edge does when its API server does not change a field in
+// place. "" stands for the default.
+type OnImmutable string
+
+// What an edge does when a field cannot be changed in place.
+const (
+	HoldImmutable     OnImmutable = "hold"     // the change waits
+	RecreateImmutable OnImmutable = "recreate" // the object is deleted and made anew
+)
+
+// Values are the words that a policy may write.
+func (OnImmutable) Values() []string {
+	return []string{string(HoldImmutable), string(RecreateImmutable)}
+}
+
 // When says when an ignored field is the edge's. "" stands for the default.
 type When string
 

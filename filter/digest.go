@@ -53,7 +53,7 @@ func (p Policy) digest(s *Selection) string {
 		r.To = &to
 		r.Name, r.ExceptNamespaces = "", slices.Concat(r.ExceptNamespaces, p.Spec.Defaults.ExceptNamespaces)
 		r.OnLeave, r.Conflict, r.IgnoreFields = s.rules[i].OnLeave, "", nil
-		r.MaxDeletePercent, r.MinDeletes = nil, nil
+		r.MaxDeletePercent, r.MinDeletes, r.OnImmutable = nil, nil, ""
 		text, err := json.Marshal(r)
 		if err != nil {
 			panic(err) // a rule is text, numbers, and what JSON can say
@@ -124,6 +124,9 @@ func ruledDigest(mapping string, rules []RuleInfo) string {
 }
 
 func (r RuleInfo) conflictDigest(h hash.Hash) {
+	if r.Recreate {
+		field(h, []byte("recreate"))
+	}
 	field(h, []byte(r.Conflict))
 	number(h, len(r.Ignore))
 	for _, i := range r.Ignore {

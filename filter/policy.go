@@ -57,6 +57,8 @@ type Defaults struct {
 	OnLeave OnLeave `yaml:"onLeave"`
 	// Conflict is that of the rules. Default source-wins.
 	Conflict Conflict `yaml:"conflict"`
+	// OnImmutable is that of the rules. Default hold.
+	OnImmutable OnImmutable `yaml:"onImmutable" json:",omitempty"`
 	// MaxDeletePercent is that of the rules. Default 20.
 	MaxDeletePercent *int `yaml:"maxDeletePercent"`
 	// MinDeletes is that of the rules. Default 10.
@@ -116,6 +118,10 @@ type Rule struct {
 	// edge-wins, hold, which waits for somebody to decide, or merge, which joins
 	// both changes of JSON field by field. Default source-wins.
 	Conflict Conflict `yaml:"conflict"`
+	// OnImmutable says what an edge does when its API server refuses to change a
+	// field in place: hold the change, or delete the object and make it anew,
+	// with what belongs to it. Default hold.
+	OnImmutable OnImmutable `yaml:"onImmutable" json:",omitempty"`
 	// IgnoreFields are fields of JSON that are left to the edges, whoever wins
 	// the rest.
 	IgnoreFields []IgnoreFields `yaml:"ignoreFields" item:"entry" json:",omitempty"`

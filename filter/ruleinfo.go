@@ -23,6 +23,9 @@ type RuleInfo struct {
 	Conflict string `json:"conflict,omitempty"`
 	// Ignore are the fields that are left to the edge.
 	Ignore []Ignore `json:"ignore,omitempty"`
+	// Recreate: an object of which a field cannot be changed in place is deleted
+	// and made anew.
+	Recreate bool `json:"recreate,omitempty"`
 }
 
 // Ignore leaves fields of JSON values to an edge. Presets are written out, so
@@ -58,6 +61,7 @@ func (p Policy) infos(byTarget []segment) []RuleInfo {
 			infos[i].Conflict = string(c)
 		}
 		infos[i].Ignore = r.ignore()
+		infos[i].Recreate = firstOf(r.OnImmutable, p.Spec.Defaults.OnImmutable) == RecreateImmutable
 		infos[i].Delivered = mergeKeys(slices.Collect(func(yield func(segment) bool) {
 			for _, s := range byTarget {
 				if s.ranges[0].Place == i && !yield(s) {
@@ -74,6 +78,6 @@ func (r RuleInfo) isDefault() bool {
 	return r.Guard.isDefault() && r.OnLeave == "" && !r.decides()
 }
 
-// decides reports whether the rule does anything else about conflicts than to
-// have the source win.
-func (r RuleInfo) decides() bool { return r.Conflict != "" || len(r.Ignore) > 0 }
+// decides reports whether the rule does anything else about conflicts, and what
+// cannot be changed, than to have the source win and the change wait.
+func (r RuleInfo) decides() bool { return r.Conflict != "" || len(r.Ignore) > 0 || r.Recreate }

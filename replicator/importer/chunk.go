@@ -219,8 +219,7 @@ func (a *applier) barrier(ctx context.Context) error {
 		}
 	}
 	if len(w.rejected) > 0 {
-		a.setRejected(w.rejected, a.position)
-		if err := a.parked.save(ctx, a); err != nil {
+		if err := a.parkRejected(ctx, w.rejected, a.position); err != nil {
 			return err
 		}
 	}

@@ -55,11 +55,17 @@ func (a *applier) protects(changes []change.Change) bool {
 func (a *applier) revise(ctx context.Context) error {
 	var again []*parkedGroup
 	for _, g := range a.parked.groups {
-		if !status.Local(g.Why) {
+		if !status.Local(g.Why) && g.Why != status.Rejected {
 			continue
 		}
 		for key := range g.keys {
 			i := filter.RuleOf(a.rules, []byte(key))
+			if g.Why == status.Rejected {
+				if i >= 0 && a.rules[i].Recreate {
+					again = append(again, g)
+				}
+				break
+			}
 			if g.Why == status.Fighting || g.Why != status.Kept && i >= 0 && yields(a.rules[i]) {
 				again = append(again, g)
 				break

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/syncer-io/syncer/filter"
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/etcd/target"
 	"github.com/syncer-io/syncer/replicator/fault"
@@ -42,10 +43,15 @@ func rejections(changes []change.Change, err error) (no []rejection, rest []chan
 	return no, rest, len(no) > 0
 }
 
-// parkRejected parks changes that the target refuses. Those that it refuses in
-// the same words wait in one group: what ends that ends it for all.
+// parkRejected parks changes that the target refuses, but for those of which the
+// object may be made anew. Those that it refuses in the same words wait in one
+// group: what ends that ends it for all.
 func (a *applier) parkRejected(ctx context.Context, no []rejection, revision int64) error {
 	if err := a.known(ctx); err != nil {
+		return err
+	}
+	no, err := a.recreated(ctx, no)
+	if err != nil || len(no) == 0 {
 		return err
 	}
 	a.setRejected(no, revision)
@@ -73,4 +79,35 @@ func (a *applier) setRejected(no []rejection, revision int64) {
 		}
 		a.setAside(target.Parked{Why: w.why, Reason: reason, Try: w.try, Revision: revision}, changes)
 	}
+}
+
+// recreated makes objects anew of which a field cannot be changed in place, where
+// their rule says so, and gives what is left: a crash between the two steps leaves
+// an object that is missing, and comes back with its change.
+func (a *applier) recreated(ctx context.Context, no []rejection) (left []rejection, err error) {
+	for _, n := range no {
+		i := filter.RuleOf(a.rules, n.change.Key)
+		if !n.refused.Immutable || i < 0 || !a.rules[i].Recreate {
+			left = append(left, n)
+			continue
+		}
+		a.im.logger.Warn("an object is deleted and made anew, because a field of it cannot be changed", "key", string(n.change.Key), "cause", n.refused.Err.Error())
+		for _, c := range []change.Change{{Op: change.Delete, Key: n.change.Key}, n.change} {
+			var rev int64
+			err := a.offer(ctx, func() (err error) {
+				rev, err = a.target.Commit(ctx, target.Tx{Changes: []change.Change{c}})
+				return err
+			})
+			if again, _, ok := rejections([]change.Change{c}, err); ok {
+				left = append(left, again...)
+				break
+			}
+			if err != nil {
+				return nil, fmt.Errorf("make key %q anew: %w", c.Key, err)
+			}
+			a.auditor.wrote(rev, 1)
+			a.wroteAll(rev, []change.Change{c})
+		}
+	}
+	return left, nil
 }

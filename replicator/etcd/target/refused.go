@@ -22,6 +22,8 @@ type Refused struct {
 	Why string // status.TooLarge, status.Forbidden or status.Invalid
 	// Err is for people, with a remedy.
 	Err error
+	// Immutable: what stands there would have to be deleted first, and may be.
+	Immutable bool
 }
 
 // Refused finds the changes that are refused for ever, each by itself; it is

@@ -24,7 +24,9 @@ func refusal(key []byte, n name, err error) (r target.Refused, ok bool) {
 	if why == "" {
 		return target.Refused{}, false
 	}
-	return target.Refused{Key: key, Why: why, Err: fault.New(fault.Check, try, "%w", words(err))}, true
+	r = target.Refused{Key: key, Why: why, Err: fault.New(fault.Check, try, "%w", words(err))}
+	r.Immutable = why == status.Rejected && immutable(r.Err.Error()) && !isProtected(n.word)
+	return r, true
 }
 
 // words are the server's own.
@@ -83,7 +85,7 @@ func classifyAnswer(n name, s metav1.Status) (why, try string) {
 	case strings.Contains(text, "failed to create typed patch object"):
 		return status.Rejected, "change the object at the source, or upgrade the edge or its definition of the resource"
 	case immutable(text):
-		return status.Rejected, fmt.Sprintf("the field cannot be changed in place: delete %s at the edge, and it is made anew", n)
+		return status.Rejected, fmt.Sprintf("the field cannot be changed in place: delete %s at the edge, and it is made anew; or write onImmutable: recreate into its rule", n)
 	case s.Code == http.StatusForbidden:
 		return status.Rejected, "change the object, or what admits objects at the edge"
 	case s.Code == http.StatusInternalServerError:
