@@ -55,7 +55,7 @@ type writes struct {
 	rejected []rejection
 	away     []change.Change // not accepted here
 	mine     []change.Change // of keys that the edge has otherwise
-	keys     []string        // that were put
+	written  []written       // what was put, not before the revision
 }
 
 // replacement is what the target should hold in a chunk's range. Keys that are
@@ -154,10 +154,12 @@ func (w *writes) took(a *applier, done target.Replaced) {
 	for _, kv := range done.Mine {
 		w.mine = append(w.mine, change.Change{Op: change.Put, Key: kv.Key, Value: kv.Value})
 	}
-	if a.sight != nil {
+	if a.sight != nil && len(done.Revisions) > 0 {
+		put := written{revision: slices.Min(done.Revisions)}
 		for _, kv := range done.Put {
-			w.keys = append(w.keys, string(kv.Key))
+			put.keys = append(put.keys, string(kv.Key))
 		}
+		w.written = append(w.written, put)
 	}
 	for _, key := range done.Deleted { // which share memory with all that was read
 		w.deletes = append(w.deletes, bytes.Clone(key))
@@ -204,8 +206,8 @@ func (a *applier) barrier(ctx context.Context) error {
 		a.auditor.wrote(rev, 0)
 	}
 	a.auditor.keys += int(w.put)
-	if len(w.revs) > 0 {
-		a.sight.wrote(slices.Max(w.revs), w.keys)
+	for _, put := range w.written {
+		a.sight.wrote(put.revision, put.keys)
 	}
 	if err != nil {
 		return err
