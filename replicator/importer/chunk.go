@@ -207,7 +207,7 @@ func (a *applier) barrier(ctx context.Context) error {
 	}
 	a.auditor.keys += int(w.put)
 	for _, put := range w.written {
-		a.sight.wrote(put.revision, put.keys)
+		a.sight.wrote(a.notBefore(put.revision), put.keys)
 	}
 	if err != nil {
 		return err

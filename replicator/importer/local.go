@@ -12,8 +12,10 @@ import (
 	"github.com/syncer-io/syncer/filter"
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/digest"
+	"github.com/syncer-io/syncer/replicator/etcd/kine"
 	"github.com/syncer-io/syncer/replicator/etcd/target"
 	"github.com/syncer-io/syncer/replicator/failpoint"
+	kube "github.com/syncer-io/syncer/replicator/kube/target"
 	"github.com/syncer-io/syncer/replicator/status"
 )
 
@@ -349,15 +351,27 @@ func (a *applier) mend(ctx context.Context, mends []mend) error {
 		return fmt.Errorf("put %d keys right: %w", len(mends), err)
 	}
 	failpoint.Hit(failpoint.MendAfter)
-	a.modRev, a.cursor = rev, cursor
 	a.auditor.wrote(rev, len(mends))
 	a.wroteAll(rev, tx.Changes)
+	a.modRev, a.cursor = rev, cursor
 	return a.parked.saveGone(ctx, a)
 }
 
-// wroteAll notes changes that the target took at a revision.
+// notBefore is a revision before which what a commit wrote was not written; the
+// commit ended at one. A target that writes keys one by one wrote them somewhere
+// behind the commit before it, and others may have written in between.
+func (a *applier) notBefore(ended int64) int64 {
+	if tier := a.target.Tier(); tier == kine.Tier || tier == kube.TierKubernetes {
+		return a.modRev
+	}
+	return ended
+}
+
+// wroteAll notes changes that the target took with a commit that ended at a
+// revision, before modRev says so.
 func (a *applier) wroteAll(revision int64, changes []change.Change) {
 	if a.sight != nil {
+		revision := a.notBefore(revision)
 		keys := make([]string, len(changes))
 		for i, c := range changes {
 			keys[i] = string(c.Key)
