@@ -11,6 +11,7 @@ import (
 	"github.com/syncer-io/syncer/conflict/ledger"
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/command"
+	"github.com/syncer-io/syncer/replicator/digest"
 	"github.com/syncer-io/syncer/replicator/etcd/target"
 	"github.com/syncer-io/syncer/replicator/status"
 )
@@ -352,4 +353,42 @@ func TestDecisionsAreRefusedWhilePaused(t *testing.T) {
 		}
 	}
 	s.wantValue("/flags/01", "local")
+}
+
+// A chunk does not go over an edit that was not seen yet.
+func TestChunkSparesWhatWasNotSeen(t *testing.T) {
+	for policy, want := range map[conflict.Policy]string{conflict.SourceWins: "new", conflict.EdgeWins: "local", conflict.HoldPolicy: "local"} {
+		t.Run(string(policy), func(t *testing.T) {
+			s := newSite(t, policy)
+			s.edit("/flags/01", "local")
+			bring := func() {
+				c := change.Chunk{Range: s.ranges[1]}
+				for i := range 20 {
+					c.KVs = append(c.KVs, change.KV{Key: fmt.Appendf(nil, "/flags/%02d", i), Value: []byte("new")})
+				}
+				s.writes = new(writes)
+				job := s.replacement(c, digest.Difference{})
+				if err := s.replace(t.Context(), job); err != nil {
+					t.Fatal(err)
+				}
+				if err := s.rejoined(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if err := s.barrier(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			bring()
+			s.look()
+			bring()
+			s.wantValue("/flags/01", want)
+			s.wantValue("/flags/02", "new")
+			s.wantOnRecord("/flags/01", "local")
+			var changed []change.Change
+			for i := range 20 {
+				changed = append(changed, putOf(fmt.Sprintf("/flags/%02d", i), "new"))
+			}
+			s.wantEqual(changed...)
+		})
+	}
 }
