@@ -105,6 +105,7 @@ var acts = []struct {
 	{"too large", 6, (*chaos).tooLarge},
 	{"local edits", 4, (*chaos).localEdits},
 	{"local deletes", 4, (*chaos).localDeletes},
+	{"edits in a row", 4, (*chaos).editsInARow},
 	{"command", 20, (*chaos).command},
 	{"approve", 6, func(c *chaos) { c.approve(c.groups()) }},
 	{"resume", 6, func(c *chaos) { c.ask("store-1", command.New(command.Resume)) }},
@@ -197,6 +198,19 @@ func (c *chaos) localDeletes() {
 		clientv3.OpDelete(fmt.Sprintf("/apps/%06d", c.random.IntN(40))),
 		clientv3.OpDelete(fmt.Sprintf("/edge/flags/%06d", c.random.IntN(40))),
 	)
+}
+
+// editsInARow write keys again before they can be put right.
+func (c *chaos) editsInARow() {
+	key, made := fmt.Sprintf("/apps/%06d", c.random.IntN(40)), fmt.Sprintf("/edge/flags/hand%d", c.random.IntN(3))
+	for range 2 + c.random.IntN(3) {
+		c.tr.writeTarget(put(key, fmt.Sprint("by hand ", c.random.Uint32())), put(made, fmt.Sprint("by hand ", c.random.Uint32())))
+	}
+	if c.random.IntN(2) == 0 {
+		c.foreign++
+		c.tr.writeTarget(clientv3.OpDelete(key))
+		c.tr.writeTarget(put(key, fmt.Sprint("by hand ", c.random.Uint32())))
+	}
 }
 
 // command gives the edge a random command.

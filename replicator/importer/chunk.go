@@ -55,14 +55,14 @@ type writes struct {
 	rejected []rejection
 	away     []change.Change // not accepted here
 	mine     []change.Change // of keys that the edge has otherwise
-	keys     []string        // that were put
+	written  []written       // what was put, not before the revision
 }
 
 // replacement is what the target should hold in a chunk's range. Keys that are
 // parked stay as they are while the source still has of them what it had when
 // they were parked.
 func (a *applier) replacement(c change.Chunk, d digest.Difference) target.Chunk {
-	job := target.Chunk{Range: c.Range, Want: c.KVs, Refuse: a.im.cfg.Accept.refusesPut, Mine: a.mine(), Hold: true}
+	job := target.Chunk{Range: c.Range, Want: c.KVs, Refuse: a.im.cfg.Accept.refusesPut, Mine: a.mine(), Hold: true, Newest: a.newest(c.KVs)}
 	kept := func(digest.Sum) bool { return false }
 	if c.Sparse {
 		kept = digest.Kept(d.Prints, a.comparison.slot, c.Gone)
@@ -99,7 +99,8 @@ func (a *applier) replace(ctx context.Context, job target.Chunk) error {
 		a.writes.took(a, done)
 		return err
 	})
-	if refusal(err) {
+	var d *target.Dirty
+	if refusal(err) || errors.As(err, &d) {
 		err = a.replaceOneByOne(ctx, job)
 	}
 	if a.writes.reject(job, err) {
@@ -113,8 +114,24 @@ func (a *applier) replace(ctx context.Context, job target.Chunk) error {
 	return nil
 }
 
+// newest is, for what a chunk brings, up to where writes of others are known. nil
+// when the edge keeps none of its own.
+func (a *applier) newest(kvs []change.KV) func(key []byte) int64 {
+	if a.sight == nil || !slices.ContainsFunc(kvs, func(kv change.KV) bool { return a.protects([]change.Change{{Key: kv.Key}}) }) {
+		return nil
+	}
+	seen, ours := a.sight.seen, make(map[string]int64) // the chunk is written while these go on
+	for _, kv := range kvs {
+		if at := a.sight.newest(kv.Key); at > seen {
+			ours[string(kv.Key)] = at
+		}
+	}
+	return func(key []byte) int64 { return max(seen, ours[string(key)]) }
+}
+
 // replaceOneByOne writes what is left of a chunk key by key, and sets aside
-// what the target refuses.
+// what the target refuses. A key that the edge wrote meanwhile differs at the next
+// comparison, when that is decided about.
 func (a *applier) replaceOneByOne(ctx context.Context, job target.Chunk) error {
 	plan, err := a.target.Diff(ctx, job)
 	if err != nil {
@@ -124,10 +141,12 @@ func (a *applier) replaceOneByOne(ctx context.Context, job target.Chunk) error {
 		put := []change.Change{{Op: change.Put, Key: kv.Key, Value: kv.Value}}
 		var rev int64
 		err := a.offer(ctx, func() (err error) {
-			rev, err = a.target.Commit(ctx, target.Tx{Changes: put})
+			rev, err = a.target.Commit(ctx, target.Tx{Changes: put, Newest: job.Newest})
 			return err
 		})
+		var d *target.Dirty
 		switch {
+		case errors.As(err, &d), a.writes.reject(job, err):
 		case refusal(err):
 			a.writes.refuse(put[0])
 		case err != nil:
@@ -154,10 +173,12 @@ func (w *writes) took(a *applier, done target.Replaced) {
 	for _, kv := range done.Mine {
 		w.mine = append(w.mine, change.Change{Op: change.Put, Key: kv.Key, Value: kv.Value})
 	}
-	if a.sight != nil {
+	if a.sight != nil && len(done.Revisions) > 0 {
+		put := written{revision: slices.Min(done.Revisions)}
 		for _, kv := range done.Put {
-			w.keys = append(w.keys, string(kv.Key))
+			put.keys = append(put.keys, string(kv.Key))
 		}
+		w.written = append(w.written, put)
 	}
 	for _, key := range done.Deleted { // which share memory with all that was read
 		w.deletes = append(w.deletes, bytes.Clone(key))
@@ -204,8 +225,8 @@ func (a *applier) barrier(ctx context.Context) error {
 		a.auditor.wrote(rev, 0)
 	}
 	a.auditor.keys += int(w.put)
-	if len(w.revs) > 0 {
-		a.sight.wrote(slices.Max(w.revs), w.keys)
+	for _, put := range w.written {
+		a.sight.wrote(a.notBefore(put.revision), put.keys)
 	}
 	if err != nil {
 		return err

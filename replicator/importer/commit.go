@@ -74,9 +74,9 @@ func (a *applier) commitAll(ctx context.Context, changes []change.Change, cursor
 		return err
 	}
 	failpoint.Hit(failpoint.CommitAfter)
-	a.modRev = rev
 	a.auditor.wrote(rev, len(changes))
 	a.wroteAll(rev, changes)
+	a.modRev = rev
 	a.cursor, a.wrote = cursor, time.Now()
 	a.keep, a.kept = a.behind, 0
 	a.im.view.committed(cursor)

@@ -72,6 +72,20 @@ func (a *applier) revise(ctx context.Context) error {
 			}
 		}
 	}
+	for _, g := range again {
+		for key := range g.keys {
+			source, known, err := a.lastReplicated([]byte(key), never)
+			if err != nil {
+				return err
+			}
+			if _, err := a.onRecord(ctx, []byte(key), source, known); err != nil {
+				return err
+			}
+			if err := a.settled([]byte(key), "the source wins by the policy"); err != nil {
+				return err
+			}
+		}
+	}
 	return a.tryAgain(ctx, again)
 }
 
@@ -98,7 +112,7 @@ func (a *applier) reconciled(ctx context.Context, s change.Changeset) (change.Ch
 	if err := a.known(ctx); err != nil {
 		return s, err
 	}
-	m, err := a.meeting(ctx, s.Changes, func(key []byte) bool {
+	m, err := a.meeting(ctx, s.Revision, s.Changes, func(key []byte) bool {
 		k := a.parked.keys[string(key)]
 		return k != nil && status.Local(k.group.Why)
 	})
@@ -116,8 +130,8 @@ type meeting struct {
 }
 
 // meeting reads what the edge has of the keys, and what was replicated last of
-// those that it changed.
-func (a *applier) meeting(ctx context.Context, changes []change.Change, dirty func(key []byte) bool) (meeting, error) {
+// those that it changed, before a revision of the source.
+func (a *applier) meeting(ctx context.Context, revision int64, changes []change.Change, dirty func(key []byte) bool) (meeting, error) {
 	var m meeting
 	for _, c := range changes {
 		var value []byte
@@ -134,7 +148,7 @@ func (a *applier) meeting(ctx context.Context, changes []change.Change, dirty fu
 		d := dirty(c.Key)
 		if !d {
 			x.Base, x.BaseKnown = x.Edge, true
-		} else if x.Base, x.BaseKnown, err = a.lastReplicated(c.Key); err != nil {
+		} else if x.Base, x.BaseKnown, err = a.lastReplicated(c.Key, revision); err != nil {
 			return m, err
 		}
 		m.cases, m.dirty = append(m.cases, x), append(m.dirty, d)
@@ -150,7 +164,8 @@ func (a *applier) decide(ctx context.Context, m meeting, revision int64) ([]chan
 	reason := ""
 	for i, c := range m.cases {
 		d, rule := decisions[i], a.conflictRule(c.Key)
-		if m.dirty[i] && !equal(c.Edge, c.Source) {
+		delete(a.merging, string(c.Key)) // of an earlier try
+		if (m.dirty[i] || d.Type == conflict.Group) && !equal(c.Edge, c.Source) {
 			group := int64(0)
 			if len(m.cases) > 1 {
 				group = revision
@@ -177,6 +192,14 @@ func (a *applier) decide(ctx context.Context, m meeting, revision int64) ([]chan
 	if err := a.keepNotes(); err != nil {
 		return nil, err
 	}
+	for i, c := range m.cases {
+		if !m.dirty[i] || decisions[i].Outcome == conflict.Hold {
+			continue
+		}
+		if err := a.settled(c.Key, "the source changed it again"); err != nil {
+			return nil, err
+		}
+	}
 	return write, a.parked.save(ctx, a)
 }
 
@@ -189,13 +212,38 @@ func (a *applier) verdict(m meeting) []conflict.Decision {
 	return conflict.DecideGroup(members...)
 }
 
-// lastReplicated is what was replicated last of a key that the edge changed.
-func (a *applier) lastReplicated(key []byte) (v conflict.Value, known bool, err error) {
-	r, found, err := a.im.ledger.Last(key)
-	if err != nil || !found {
+// never is before no revision of the source.
+const never = -1
+
+// mostTries bounds how many decisions about one change of the source are looked
+// at.
+const mostTries = 100
+
+// lastReplicated is what was replicated last of a key that the edge changed,
+// before a revision of the source. That revision may have been decided about
+// already, in vain: somebody wrote meanwhile, or the importer ended.
+//
+// What is on record of a key whose last changes were no conflicts is too old.
+func (a *applier) lastReplicated(key []byte, before int64) (v conflict.Value, known bool, err error) {
+	records, err := a.im.ledger.List(ledger.Filter{Key: key, Limit: mostTries})
+	if err != nil || len(records) == 0 {
 		return v, false, err
 	}
-	v, known = r.Source.Value()
+	// A record that tells of an edit has its revision at the target.
+	meets := func(r ledger.Record) bool { return r.SourceRevision == before && r.LocalRevision == 0 }
+	inVain := slices.IndexFunc(records, meets)
+	for i := inVain; i >= 0 && i < len(records) && records[i].SourceRevision <= before; i++ {
+		if meets(records[i]) {
+			v, known = records[i].Base.Value() // of the first of them
+		}
+	}
+	if inVain >= 0 {
+		return v, known, nil
+	}
+	v, known = records[0].Source.Value()
+	if k := a.parked.keys[string(key)]; k != nil && (v.Present != k.Put || changeSum(string(key), v) != k.Sum) {
+		known = false
+	}
 	return v, known, nil
 }
 
@@ -224,6 +272,7 @@ func (a *applier) note(d conflict.Decision, rule conflict.Rule, c conflict.Case,
 // value that is written over is on record first.
 func (a *applier) keepNotes() error {
 	if _, err := a.im.ledger.Append(a.notes...); err != nil {
+		a.im.stale.Store(true) // what is set apart and not on record is decided about again
 		return fmt.Errorf("record %d conflicts: %w", len(a.notes), err)
 	}
 	a.notes = nil
@@ -296,10 +345,15 @@ func (a *applier) rejoined(ctx context.Context) error {
 }
 
 func (a *applier) rejoinOne(ctx context.Context, c change.Change, edge bool) error {
-	for {
-		m, err := a.meeting(ctx, []change.Change{c}, func([]byte) bool { return edge })
+	for first := (*conflict.Case)(nil); ; {
+		m, err := a.meeting(ctx, never, []change.Change{c}, func([]byte) bool { return edge })
 		if err != nil {
 			return err
+		}
+		if x := &m.cases[0]; first == nil {
+			first = x
+		} else if edge { // by now the source's new value is on record
+			x.Base, x.BaseKnown = first.Base, first.BaseKnown
 		}
 		write, err := a.decide(ctx, m, a.position)
 		if err != nil {

@@ -12,8 +12,10 @@ import (
 	"github.com/syncer-io/syncer/filter"
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/digest"
+	"github.com/syncer-io/syncer/replicator/etcd/kine"
 	"github.com/syncer-io/syncer/replicator/etcd/target"
 	"github.com/syncer-io/syncer/replicator/failpoint"
+	kube "github.com/syncer-io/syncer/replicator/kube/target"
 	"github.com/syncer-io/syncer/replicator/status"
 )
 
@@ -28,12 +30,13 @@ type edit struct {
 type mend struct {
 	change change.Change
 	at     int64
+	edit   *edit // that it puts right; nil when it is an older one
 }
 
 // dealWith decides about what others wrote. On return the cursor says so, and
 // what is put right is right.
 func (a *applier) dealWith(ctx context.Context, g glimpse) error {
-	edits := newestOf(g.writes)
+	edits := a.sight.due(g)
 	if len(edits) == 0 {
 		a.pass(g.seen)
 		return nil
@@ -67,8 +70,9 @@ func (a *applier) dealWith(ctx context.Context, g glimpse) error {
 	return a.mend(ctx, nil) // the cursor says what was seen
 }
 
+// pass notes what was dealt with: not what is owed, nor anything after it.
 func (a *applier) pass(seen int64) {
-	a.sight.passed(seen)
+	a.sight.passed(a.sight.settled(seen))
 	a.im.view.sees(a.sight.seen)
 }
 
@@ -90,7 +94,16 @@ func newestOf(writes []target.Local) []edit {
 // judge decides about one edit. What the source has of the key is what was
 // replicated last.
 func (a *applier) judge(ctx context.Context, e edit) (*mend, error) {
+	delete(a.merging, string(e.Key)) // what was to be written did not meet this edit
+	if ours := a.sight.ours[string(e.Key)]; ours > e.Revision {
+		return nil, a.writtenOver(ctx, e)
+	} else if ours > e.first {
+		e.first = ours + 1
+	}
 	k := a.parked.keys[string(e.Key)]
+	if k != nil && !status.Local(k.group.Why) {
+		return nil, a.editedWhileItWaits(ctx, k, e)
+	}
 	again := k != nil && (k.group.Why == status.Merged || k.group.Why == status.Kept)
 	if k != nil && (!again || a.changedBack(k, e)) {
 		return nil, a.changedAgain(k, e)
@@ -98,7 +111,7 @@ func (a *applier) judge(ctx context.Context, e edit) (*mend, error) {
 	c := conflict.Case{Key: e.Key, Edge: conflict.Value{Present: !e.Deleted, Bytes: e.Value}}
 	var err error
 	if k != nil {
-		c.Base, c.BaseKnown, err = a.lastReplicated(e.Key)
+		c.Base, c.BaseKnown, err = a.lastReplicated(e.Key, never)
 	} else {
 		c.Base, c.BaseKnown, err = a.stoodBefore(ctx, e)
 	}
@@ -123,7 +136,7 @@ func (a *applier) judge(ctx context.Context, e edit) (*mend, error) {
 	case conflict.WriteMerged:
 		a.setApart(status.Merged, d.Reason, c)
 		a.merging[string(e.Key)] = struct{}{}
-		return &mend{changeTo(e.Key, d.Write), e.Revision}, nil
+		return &mend{changeTo(e.Key, d.Write), e.Revision, &e}, nil
 	case conflict.KeepEdge:
 		a.setApart(whyKept(rule), d.Reason, c)
 	default:
@@ -160,7 +173,7 @@ func (a *applier) putRight(e edit, c conflict.Case) (*mend, error) {
 		a.setApart(status.Fighting, fmt.Sprintf("key %q is changed at the edge as often as it is put right%s", e.Key, by(e.By)), c)
 		return nil, nil //nolint:nilnil // it is tried again later
 	}
-	return &mend{changeTo(e.Key, c.Source), e.Revision}, nil
+	return &mend{changeTo(e.Key, c.Source), e.Revision, &e}, nil
 }
 
 func by(who string) string {
@@ -173,7 +186,7 @@ func by(who string) string {
 // changedAgain notes another edit of a key that waits.
 func (a *applier) changedAgain(k *parkedKey, e edit) error {
 	k.Present, k.group.dirty = !e.Deleted, true
-	if status.Local(k.group.Why) && a.changedBack(k, e) {
+	if a.changedBack(k, e) {
 		a.parked.release(e.Key)
 		return a.settled(e.Key, "the edge has what the source has")
 	}
@@ -253,9 +266,12 @@ func (a *applier) mendAll(ctx context.Context, mends []mend) error {
 		case errors.As(err, &d) && n > 1:
 			err = a.mendEach(ctx, mends[:n])
 		case errors.As(err, &d): // a later write decides
+			a.sight.owe(mends[0], d.Revision)
 			err = nil
+		case refusal(err) && n > 1:
+			err = a.mendEach(ctx, mends[:n])
 		case refusal(err):
-			err = a.mendRefused(ctx, mends[:n])
+			err = a.mendRefused(ctx, mends[0])
 		}
 		if err != nil {
 			return err
@@ -291,13 +307,22 @@ func (a *applier) mendEach(ctx context.Context, mends []mend) error {
 	return nil
 }
 
-// mendRefused parks what the target does not let be put right.
-func (a *applier) mendRefused(ctx context.Context, mends []mend) error {
-	changes := make([]change.Change, len(mends))
-	for i, m := range mends {
-		changes[i] = m.change
+// mendRefused parks what the target does not let be put right. What it lets when
+// it is asked is put right after all: digests count it as if it were.
+func (a *applier) mendRefused(ctx context.Context, m mend) error {
+	if err := a.refuseEach(ctx, []change.Change{m.change}); err != nil {
+		return err
 	}
-	return a.refuseEach(ctx, changes)
+	if k := a.parked.keys[string(m.change.Key)]; k != nil && !status.Local(k.group.Why) {
+		return nil
+	}
+	err := a.mend(ctx, []mend{m})
+	var d *target.Dirty
+	if errors.As(err, &d) {
+		a.sight.owe(m, d.Revision)
+		return nil
+	}
+	return err
 }
 
 // mend writes in one transaction, if nobody wrote the keys since. The cursor
@@ -326,15 +351,27 @@ func (a *applier) mend(ctx context.Context, mends []mend) error {
 		return fmt.Errorf("put %d keys right: %w", len(mends), err)
 	}
 	failpoint.Hit(failpoint.MendAfter)
-	a.modRev, a.cursor = rev, cursor
 	a.auditor.wrote(rev, len(mends))
 	a.wroteAll(rev, tx.Changes)
+	a.modRev, a.cursor = rev, cursor
 	return a.parked.saveGone(ctx, a)
 }
 
-// wroteAll notes changes that the target took at a revision.
+// notBefore is a revision before which what a commit wrote was not written; the
+// commit ended at one. A target that writes keys one by one wrote them somewhere
+// behind the commit before it, and others may have written in between.
+func (a *applier) notBefore(ended int64) int64 {
+	if tier := a.target.Tier(); tier == kine.Tier || tier == kube.TierKubernetes {
+		return a.modRev
+	}
+	return ended
+}
+
+// wroteAll notes changes that the target took with a commit that ended at a
+// revision, before modRev says so.
 func (a *applier) wroteAll(revision int64, changes []change.Change) {
 	if a.sight != nil {
+		revision := a.notBefore(revision)
 		keys := make([]string, len(changes))
 		for i, c := range changes {
 			keys[i] = string(c.Key)
@@ -410,13 +447,16 @@ func (a *applier) fightOn(ctx context.Context) error {
 			delete(a.sight.fights, key) // something else was decided meanwhile
 			continue
 		}
-		f.due = time.Time{}
-		_, rev, err := a.target.Get(ctx, []byte(key))
+		rev, err := a.onRecord(ctx, []byte(key), f.source, true)
 		if err != nil {
 			return err
 		}
-		if err := a.mendAll(ctx, []mend{{changeTo([]byte(key), f.source), max(rev, a.sight.seen)}}); err != nil {
+		f.due = time.Time{}
+		if err := a.mendAll(ctx, []mend{{changeTo([]byte(key), f.source), max(rev, a.sight.seen), nil}}); err != nil {
 			return err
+		}
+		if k := a.parked.keys[key]; k != nil && k.group.Why == status.Fighting { // somebody was faster
+			f.due = now.Add(f.pause)
 		}
 	}
 	return nil

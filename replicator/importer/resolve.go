@@ -131,6 +131,12 @@ func (a *applier) moveTo(why, reason string, k *parkedKey) {
 	if i := filter.RuleOf(a.rules, k.Key); i >= 0 {
 		g.Rule = a.rules[i].Name
 	}
+	if g.Reason == "" {
+		g.Reason = fmt.Sprintf("key %q was changed at the edge", k.Key)
+	}
+	if !status.Settled(why) {
+		g.Try = "syncer conflicts show " + string(k.Key)
+	}
 	a.parked.add(g)
 	a.parked.groups[len(a.parked.groups)-1].dirty = true
 }
@@ -166,13 +172,16 @@ func (a *applier) keepValue(ctx context.Context, key []byte, v conflict.Value) e
 func (a *applier) takeSource(ctx context.Context, keys [][]byte) error {
 	var unknown [][]byte
 	for _, key := range keys {
-		v, known, err := a.lastReplicated(key)
+		v, known, err := a.lastReplicated(key, never)
 		if err != nil {
 			return err
 		}
 		k := a.parked.keys[string(key)]
 		if k == nil {
 			continue // an edit in between settled it
+		}
+		if _, err := a.onRecord(ctx, key, v, known); err != nil {
+			return err
 		}
 		if !known || v.Present != k.Put || changeSum(string(key), v) != k.Sum {
 			unknown = append(unknown, key)

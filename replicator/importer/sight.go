@@ -17,6 +17,7 @@ type sight struct {
 	ours    map[string]int64 // keys that we wrote above seen, and the revision
 	written []written        // the same, oldest first
 	fights  map[string]*fight
+	owed    map[string]owed // edits that are not put right because of a later one
 
 	batches chan glimpse // closed when the watch has ended
 	first   *glimpse     // received, and not dealt with
@@ -43,7 +44,7 @@ func newSight(ctx context.Context, t Target, ranges []change.Range, from int64) 
 	ctx, stop := context.WithCancel(ctx)
 	s := &sight{
 		seen: from, ours: make(map[string]int64), fights: make(map[string]*fight),
-		batches: make(chan glimpse), stop: stop,
+		owed: make(map[string]owed), batches: make(chan glimpse), stop: stop,
 	}
 	go func() {
 		defer close(s.batches)
@@ -115,7 +116,7 @@ func (s *sight) wrote(revision int64, keys []string) {
 		return
 	}
 	for _, k := range keys {
-		s.ours[k] = revision
+		s.ours[k] = max(s.ours[k], revision)
 	}
 	s.written = append(s.written, written{revision, keys})
 }
@@ -131,6 +132,47 @@ func (s *sight) passed(seen int64) {
 		}
 		s.written = s.written[1:]
 	}
+}
+
+// owed is an edit that somebody wrote over before it was put right: only with
+// the later edit it tells what was replicated last.
+type owed struct {
+	edit edit
+	upTo int64 // the later write is at or below it
+}
+
+// owe has an edit be dealt with together with the write after it.
+func (s *sight) owe(m mend, upTo int64) {
+	if m.edit != nil {
+		s.owed[string(m.edit.Key)] = owed{*m.edit, upTo}
+	}
+}
+
+// due are the edits that a glimpse tells of, with what is owed of their keys. A
+// write over what is owed that does not show up was ours.
+func (s *sight) due(g glimpse) []edit {
+	edits := newestOf(g.writes)
+	for i := range edits {
+		key := string(edits[i].Key)
+		if o, ok := s.owed[key]; ok {
+			edits[i].first = o.edit.first
+			delete(s.owed, key)
+		}
+	}
+	for key, o := range s.owed {
+		if o.upTo <= g.seen {
+			delete(s.owed, key)
+		}
+	}
+	return edits
+}
+
+// settled is up to where everything below a revision was dealt with.
+func (s *sight) settled(seen int64) int64 {
+	for _, o := range s.owed {
+		seen = min(seen, o.edit.first-1)
+	}
+	return seen
 }
 
 // newest is the revision above which a write of the key is not known.

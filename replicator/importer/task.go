@@ -58,6 +58,10 @@ func (a *applier) carryOut(ctx context.Context, c command.Command) error {
 	t := &task{command: c, shown: command.Task{ID: c.ID, Verb: c.Verb, State: command.Running, Groups: c.Groups}, since: time.Now()}
 	a.im.view.task(t.shown)
 	a.im.logger.Info("carrying out a command", "verb", string(c.Verb), "id", c.ID)
+	if a.cursor.Paused && (c.Verb == command.Approve || c.Verb == command.Resolve) {
+		t.shown.Reason, t.shown.Try = "the edge is paused: it does not look at what others write, and writes nothing", "syncer resume"
+		return a.end(t, nil)
+	}
 	switch c.Verb {
 	case command.Pause, command.Resume:
 		return a.end(t, a.setPaused(ctx, c.Verb == command.Pause))

@@ -70,7 +70,7 @@ func (t *Target) Replace(ctx context.Context, c target.Chunk) (target.Replaced, 
 		return target.Replaced{}, err
 	}
 	return c.Carry(plan, batches, func(part []change.Change) (int64, error) {
-		return t.Commit(ctx, target.Tx{Changes: part})
+		return t.Commit(ctx, target.Tx{Changes: part, Newest: c.Newest})
 	})
 }
 

@@ -27,6 +27,9 @@ type Chunk struct {
 	// Hold has Replace delete nothing: the keys that it would delete are in
 	// Replaced.Deleted all the same, for the caller to decide about.
 	Hold bool
+	// Newest is as in Tx: Replace ends with [*Dirty] at a key that somebody else
+	// wrote above it.
+	Newest func(key []byte) int64
 }
 
 // Replaced is what a chunk changed, in key order.
@@ -60,7 +63,7 @@ func (t *Target) Replace(ctx context.Context, c Chunk) (Replaced, error) {
 		return Replaced{}, err
 	}
 	split := func(changes []change.Change) [][]change.Change { return split(changes, t.batch, t.written) }
-	return c.Carry(plan, split, func(part []change.Change) (int64, error) { return t.Commit(ctx, Tx{Changes: part}) })
+	return c.Carry(plan, split, func(part []change.Change) (int64, error) { return t.Commit(ctx, Tx{Changes: part, Newest: c.Newest}) })
 }
 
 // wellFormed refuses a chunk that is not complete in itself: half-understood

@@ -215,3 +215,32 @@ func TestGetIsWhatStandsAtTheEdge(t *testing.T) {
 		}
 	}
 }
+
+// A chunk leaves what is the edge's, and says so, and goes over nothing that its
+// caller was not told of.
+func TestAChunkLeavesWhatIsTheEdges(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	before, after := configMap(e.ns, "edited", "1"), configMap(e.ns, "edited", "2")
+	e.mustCommit(1, namespace(e.ns), before)
+	told := e.modRev()
+	e.edit(before, `{"data":{"a":"theirs"}}`)
+	c := target.Chunk{Range: change.Range{Lo: after.Key, Hi: append(after.Key, 0)}, Want: []change.KV{{Key: after.Key, Value: after.Value}}, Hold: true}
+	c.Newest = func([]byte) int64 { return told }
+	_, err := e.Replace(t.Context(), c)
+	var dirty *target.Dirty
+	if !errors.As(err, &dirty) {
+		t.Errorf("the chunk was written over an edit: %v", err)
+	}
+	if _, err := e.Scan(t.Context(), e.ranges(), func([]change.KV) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	c.Newest, c.Mine = nil, func(change.KV) bool { return true }
+	done, err := e.Replace(t.Context(), c)
+	if err != nil || len(done.Mine) != 1 || string(done.Mine[0].Value) != string(after.Value) {
+		t.Errorf("what is the edge's is told of as %+v, %v", done, err)
+	}
+	if got := e.holds()[string(before.Key)]; got != string(configMap(e.ns, "edited", "theirs").Value) {
+		t.Errorf("the edge has %s", got)
+	}
+}

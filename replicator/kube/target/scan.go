@@ -84,11 +84,11 @@ func (t *Target) Replace(ctx context.Context, c target.Chunk) (target.Replaced, 
 			changes = append(changes, change.Change{Op: change.Delete, Key: k})
 		}
 	}
-	done := target.Replaced{Unchanged: plan.Unchanged, Refused: plan.Refused, Deleted: plan.Deleted}
+	done := target.Replaced{Unchanged: plan.Unchanged, Refused: plan.Refused, Mine: plan.Mine, Deleted: plan.Deleted}
 	if len(changes) == 0 {
 		return done, nil
 	}
-	rev, err := t.Commit(ctx, target.Tx{Changes: changes})
+	rev, err := t.Commit(ctx, target.Tx{Changes: changes, Newest: c.Newest})
 	var no *target.Rejected
 	if err != nil && !errors.As(err, &no) {
 		return target.Replaced{Unchanged: plan.Unchanged, Refused: plan.Refused}, fmt.Errorf("apply the chunk %s: %w", c.Range, err)
