@@ -39,6 +39,7 @@ func stageCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"putmany":   onStage((*stage).putMany),
 		"delete":    onStage((*stage).deleteAll),
 		"expect":    onStage((*stage).expect),
+		"becomes":   onStage((*stage).becomes),
 		"exits":     onStage((*stage).exits),
 		"expand":    onStage((*stage).expand),
 		"token":     onStage((*stage).token),

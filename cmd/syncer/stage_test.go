@@ -227,6 +227,27 @@ func (s *stage) await(ts *testscript.TestScript, args []string) {
 	ts.Check(err)
 }
 
+// becomes waits until a key has a value.
+func (s *stage) becomes(ts *testscript.TestScript, args []string) {
+	want(ts, args, 3, "becomes ETCD KEY VALUE")
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	cli := s.server(ts, args[0]).Client()
+	changes := cli.Watch(ctx, args[1])
+	for {
+		resp, err := cli.Get(ctx, args[1])
+		ts.Check(err)
+		if len(resp.Kvs) > 0 && string(resp.Kvs[0].Value) == args[2] {
+			return
+		}
+		select {
+		case <-changes:
+		case <-ctx.Done():
+			ts.Fatalf("%s never held %s = %q, but %v", args[0], args[1], args[2], resp.Kvs)
+		}
+	}
+}
+
 // quit ends daemons as an operator does; each must exit with 0.
 func (s *stage) quit(ts *testscript.TestScript, args []string) {
 	want(ts, args, 1, "quit NAME...")
