@@ -2,9 +2,12 @@ package exporter
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 
 	"github.com/syncer-io/syncer/filter"
 	"github.com/syncer-io/syncer/replicator/change"
@@ -23,19 +26,17 @@ const ownedEvery = 30 * time.Second
 
 // learnOwned asks the source for what importers write there. One that does not
 // tell, because its user may not read that, is as one without importers.
-func (t *term) learnOwned(ctx context.Context) []Owned {
+func (t *term) learnOwned(ctx context.Context) ([]Owned, error) {
 	if t.cfg.Owned == nil {
-		return nil
+		return nil, nil
 	}
 	owned, err := t.cfg.Owned(ctx)
-	if err != nil {
-		if ctx.Err() == nil {
-			t.logger.Warn("whether importers write to the source is not known", "cause", err.Error(),
-				"try", "let the exporter's user read /syncer/cursor/ at the source")
-		}
-		return t.owned
+	if errors.Is(err, rpctypes.ErrPermissionDenied) {
+		t.logger.Warn("whether importers write to the source is not known", "cause", err.Error(),
+			"try", "let the exporter's user read /syncer/cursor/ at the source")
+		return nil, nil
 	}
-	return owned
+	return owned, err
 }
 
 // followOwned has the channels follow what importers write to the source.
@@ -48,7 +49,11 @@ func (t *term) followOwned(ctx context.Context) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		owned := t.learnOwned(ctx)
+		owned, err := t.learnOwned(ctx)
+		if err != nil {
+			t.logger.Debug("the source does not tell for now what importers write there", "cause", err.Error())
+			continue // what was known holds until it does
+		}
 		t.mu.Lock()
 		if !sameOwned(t.owned, owned) {
 			t.owned = owned

@@ -89,7 +89,9 @@ func (t *term) begin(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("list the pairs: %w", err)
 	}
-	t.owned = t.learnOwned(ctx)
+	if t.owned, err = t.learnOwned(ctx); err != nil {
+		return fmt.Errorf("look for importers that write to the source: %w", err) // nothing is exported on a guess
+	}
 	if err := t.muster(t.policies, edges); err != nil {
 		return err
 	}

@@ -93,9 +93,13 @@ func (a *applier) recreated(ctx context.Context, no []rejection) (left []rejecti
 		}
 		a.im.logger.Warn("an object is deleted and made anew, because a field of it cannot be changed", "key", string(n.change.Key), "cause", n.refused.Err.Error())
 		for _, c := range []change.Change{{Op: change.Delete, Key: n.change.Key}, n.change} {
+			tx := target.Tx{Changes: []change.Change{c}}
+			if a.sight != nil && c.Op == change.Delete {
+				tx.Newest = a.sight.newest // an edit that nobody has seen does not go with it
+			}
 			var rev int64
 			err := a.offer(ctx, func() (err error) {
-				rev, err = a.target.Commit(ctx, target.Tx{Changes: []change.Change{c}})
+				rev, err = a.target.Commit(ctx, tx)
 				return err
 			})
 			if again, _, ok := rejections([]change.Change{c}, err); ok {

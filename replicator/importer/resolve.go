@@ -146,6 +146,13 @@ func (a *applier) keepValue(ctx context.Context, key []byte, v conflict.Value) e
 	for {
 		reason := "somebody gave the value that the edge holds"
 		if k := a.parked.keys[string(key)]; k != nil {
+			source, known, err := a.lastReplicated(key, never)
+			if err != nil {
+				return err
+			}
+			if _, err := a.onRecord(ctx, key, source, known); err != nil {
+				return err
+			}
 			a.moveTo(status.Kept, reason, k)
 		} else {
 			now, rev, err := a.target.Get(ctx, key)

@@ -111,3 +111,25 @@ func TestResolveNamesWhatItCannotDo(t *testing.T) {
 		}
 	}
 }
+
+// What the edge holds is on record before a value that somebody gives is written
+// over it, also when it was edited again while it was held.
+func TestResolveLosesNoLaterEdit(t *testing.T) {
+	s := newSite(t, conflict.HoldPolicy)
+	s.edit("/flags/01", "first")
+	s.look()
+	s.edit("/flags/01", "second")
+	s.look()
+	s.wantDone(s.decide(command.TakeValue, func(c *command.Command) { c.Value = []byte("third") }, "/flags/01"))
+	s.wantValue("/flags/01", "third")
+	records, err := s.im.ledger.List(ledger.Filter{Key: []byte("/flags/01")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range records {
+		if string(r.Edge.Bytes) == "second" {
+			return
+		}
+	}
+	t.Errorf("the second edit is not on record: %+v", records)
+}
