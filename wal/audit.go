@@ -7,10 +7,12 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 )
 
 // audit is what reading a whole file found.
 type audit struct {
+	format    int
 	state     state // as stored; zero unless stateOK
 	stateOK   bool
 	kept      uint64 // records of the verified beginning
@@ -99,7 +101,7 @@ func (a *audit) readHeader(tree *pages, header []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := checkFormat(format); err != nil {
+	if a.format, err = decodeFormat(format); err != nil {
 		return err
 	}
 	a.state, err = decodeState(st)
@@ -108,39 +110,47 @@ func (a *audit) readHeader(tree *pages, header []byte) error {
 }
 
 func (a *audit) readRecords(tree *pages, bucket []byte, each func(Record) error) error {
-	expect := a.state.first
+	var j joiner
 	err := tree.bucket(bucket, 0, func(e element) error {
 		if e.bucket {
 			return damagef("a bucket is among the records")
 		}
-		r, err := decodeRecord(e.key, e.value)
-		if err != nil {
-			return err
-		}
-		if r.Seq != expect || r.Seq >= a.state.next {
-			return &CorruptError{Seq: min(expect, r.Seq), Reason: fmt.Sprintf("record %d follows where %d belongs, of %d to %d", r.Seq, expect, a.state.first, a.state.next)}
-		}
-		if each != nil {
-			if err := each(r); err != nil {
-				return err
-			}
-		}
-		expect++
-		a.kept++
-		a.bytes += recordSize(len(r.Data))
-		a.last = r.Seq
-		return nil
+		r, ok, err := j.add(e.key, e.value)
+		return a.keep(r, ok, err, each)
 	})
 	if err != nil {
 		return err
 	}
-	if expect != a.state.next {
+	r, ok, err := j.end()
+	if err := a.keep(r, ok, err, each); err != nil {
+		return err
+	}
+	if expect := a.state.first + a.kept; expect != a.state.next {
 		return &CorruptError{Seq: expect, Reason: fmt.Sprintf("records %d to %d are missing", expect, a.state.next-1)}
 	}
 	if a.bytes != a.state.bytes {
 		return damagef("records have %d bytes, the state says %d", a.bytes, a.state.bytes)
 	}
 	return nil
+}
+
+// keep takes what a joiner gave.
+func (a *audit) keep(r Record, ok bool, err error, each func(Record) error) error {
+	if !ok {
+		return err
+	}
+	if expect := a.state.first + a.kept; r.Seq != expect || r.Seq >= a.state.next {
+		return &CorruptError{Seq: min(expect, r.Seq), Reason: fmt.Sprintf("record %d follows where %d belongs, of %d to %d", r.Seq, expect, a.state.first, a.state.next)}
+	}
+	if each != nil {
+		if err := each(r); err != nil {
+			return err
+		}
+	}
+	a.kept++
+	a.bytes += recordSize(len(r.Data))
+	a.last = r.Seq
+	return err
 }
 
 // openPages finds the newest sound meta page. damage is set when only one of
@@ -271,7 +281,10 @@ type traces struct{ ours, bolt, anything bool }
 func searchTraces(f io.ReaderAt, size int64) (t traces, err error) {
 	var magic [4]byte
 	native.PutUint32(magic[:], boltMagic)
-	format := encodeFormat(FormatVersion)
+	var formats [][]byte
+	for v := range uint32(FormatVersion) {
+		formats = append(formats, encodeFormat(v+1))
+	}
 	const step, lap = 64 << 10, 16
 	buf := make([]byte, step+lap)
 	for offset := int64(0); offset < size && !t.ours; offset += step {
@@ -280,7 +293,7 @@ func searchTraces(f io.ReaderAt, size int64) (t traces, err error) {
 			return t, fmt.Errorf("read at %d: %w", offset, err)
 		}
 		b := buf[:n]
-		t.ours = bytes.Contains(b, headerBucket) || bytes.Contains(b, format)
+		t.ours = bytes.Contains(b, headerBucket) || slices.ContainsFunc(formats, func(format []byte) bool { return bytes.Contains(b, format) })
 		t.bolt = t.bolt || bytes.Contains(b, magic[:])
 		t.anything = t.anything || len(bytes.Trim(b, "\x00")) > 0
 	}

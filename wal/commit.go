@@ -245,16 +245,22 @@ func drop(tx *bbolt.Tx, s state) (state, error) {
 }
 
 func remove(b *bbolt.Bucket, seq uint64) (size int64, err error) {
-	key := recordKey(seq)
-	value := b.Get(key)
-	if len(value) < sumSize {
+	stored, pieces := 0, uint32(0)
+	for {
+		value := b.Get(pieceKey(seq, pieces))
+		if value == nil {
+			break
+		}
+		stored += len(value)
+		if err := b.Delete(pieceKey(seq, pieces)); err != nil {
+			return 0, fmt.Errorf("remove record %d: %w", seq, err)
+		}
+		pieces++
+	}
+	if stored < sumSize {
 		return 0, &CorruptError{Seq: seq, Reason: "record is missing"}
 	}
-	size = recordSize(len(value) - sumSize)
-	if err := b.Delete(key); err != nil {
-		return 0, fmt.Errorf("remove record %d: %w", seq, err)
-	}
-	return size, nil
+	return recordSize(stored - sumSize), nil
 }
 
 func (l *Log) put(tx *bbolt.Tx, s state, w work) (state, error) {
@@ -264,8 +270,8 @@ func (l *Log) put(tx *bbolt.Tx, s state, w work) (state, error) {
 		for _, data := range r.records {
 			start := len(buf)
 			buf = appendRecord(buf, s.next, data)
-			if err := b.Put(recordKey(s.next), buf[start:len(buf):len(buf)]); err != nil {
-				return s, fmt.Errorf("put record %d: %w", s.next, err)
+			if err := putRecord(b, s.next, buf[start:]); err != nil {
+				return s, err
 			}
 			s.next++
 			s.bytes += recordSize(len(data))

@@ -118,8 +118,8 @@ func (c *copier) flush() error {
 	err := c.db.Update(func(tx *bbolt.Tx) error {
 		b := records(tx)
 		for _, r := range c.pending {
-			if err := b.Put(recordKey(r.Seq), appendRecord(nil, r.Seq, r.Data)); err != nil {
-				return fmt.Errorf("copy record %d: %w", r.Seq, err)
+			if err := putRecord(b, r.Seq, appendRecord(nil, r.Seq, r.Data)); err != nil {
+				return fmt.Errorf("copy: %w", err)
 			}
 		}
 		return nil

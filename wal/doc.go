@@ -61,7 +61,7 @@
 // damaged file is deleted. A file that is healthy but not a log, or of a format
 // this program does not know, is refused and left alone.
 //
-// # Format, version 1
+// # Format, version 2
 //
 // A bbolt database (its own format 2) without a stored free list, with two
 // buckets. All numbers are big-endian; a checksum is CRC-32C (Castagnoli).
@@ -70,10 +70,13 @@
 //	  "format"   version u32 | checksum u32 over "format" | version
 //	  "state"    first u64 | next u64 | bytes u64 | checksum u32 over "state" | the numbers
 //	bucket "records"
-//	  seq u64    checksum u32 over seq | payload, payload
+//	  seq u64              the first piece of: checksum u32 over seq | payload, payload
+//	  seq u64 | piece u32  the second (1), the third (2), ...
 //
 // The records are exactly those with first <= seq < next; bytes is the sum of
-// their sizes, Overhead included.
+// their sizes, Overhead included. Pieces of up to 2,012 bytes keep a commit from
+// writing records again that are there already. Version 1 has no further pieces,
+// whatever a record's size; a file of it is copied when it is opened.
 //
 // # Files
 //

@@ -13,11 +13,15 @@ func FuzzDecodeRecord(f *testing.F) {
 	f.Add([]byte{}, []byte{})
 	f.Add(recordKey(1), []byte{1, 2, 3})
 	f.Fuzz(func(t *testing.T, key, value []byte) {
-		r, err := decodeRecord(key, value)
+		var j joiner
+		if _, ok, err := j.add(key, value); ok || err != nil {
+			return
+		}
+		r, ok, err := j.end()
 		if err != nil {
 			return
 		}
-		if !bytes.Equal(key, recordKey(r.Seq)) || !bytes.Equal(value, appendRecord(nil, r.Seq, r.Data)) {
+		if !ok || !bytes.Equal(key, recordKey(r.Seq)) || !bytes.Equal(value, appendRecord(nil, r.Seq, r.Data)) {
 			t.Fatalf("%x %x is read as %d %x", key, value, r.Seq, r.Data)
 		}
 	})

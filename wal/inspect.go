@@ -57,7 +57,7 @@ func Verify(path string, each func(Record) error) (Summary, error) {
 }
 
 func examine(path string, each func(Record) error, live bool) (_ Summary, err error) {
-	s := Summary{Path: path, Format: FormatVersion, FreePages: -1}
+	s := Summary{Path: path, FreePages: -1}
 	f, err := os.Open(path)
 	if err != nil {
 		return s, err
@@ -81,6 +81,7 @@ func examine(path string, each func(Record) error, live bool) (_ Summary, err er
 }
 
 func (s Summary) of(a audit) Summary {
+	s.Format = a.format
 	s.First, s.Next, s.Records, s.Bytes = a.state.first, a.state.next, a.state.count(), a.state.bytes
 	s.FileBytes, s.PageSize, s.Pages, s.Damage = a.fileBytes, a.pageSize, a.pages, a.damage
 	if a.damage == nil {

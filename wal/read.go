@@ -49,23 +49,38 @@ func collect(tx *bbolt.Tx, from, next uint64, maxBytes int) (found []Record, err
 // eachRecord visits the records from <= seq < next until visit says to stop.
 // Their memory is valid during the visit.
 func eachRecord(tx *bbolt.Tx, from, next uint64, visit func(Record) (bool, error)) error {
-	c := records(tx).Cursor()
-	k, v := c.Seek(recordKey(from))
-	for expect := from; expect < next; expect++ {
-		if k == nil {
-			return &CorruptError{Seq: expect, Reason: "record is missing"}
-		}
-		r, err := decodeRecord(k, v)
-		if err != nil {
-			return err
-		}
-		if r.Seq != expect {
+	var (
+		j      joiner
+		expect = from
+		more   = true
+	)
+	pass := func(r Record, ok bool, err error) error {
+		if ok && r.Seq != expect {
 			return &CorruptError{Seq: expect, Reason: fmt.Sprintf("record is missing, %d follows", r.Seq)}
 		}
-		if more, err := visit(r); err != nil || !more {
+		if ok {
+			expect++
+			var failed error
+			if more, failed = visit(r); failed != nil || !more {
+				return failed
+			}
+		}
+		return err
+	}
+	c := records(tx).Cursor()
+	for k, v := c.Seek(recordKey(from)); k != nil && more && expect < next; k, v = c.Next() {
+		if err := pass(j.add(k, v)); err != nil {
 			return err
 		}
-		k, v = c.Next()
+	}
+	if !more || expect == next {
+		return nil
+	}
+	if err := pass(j.end()); err != nil {
+		return err
+	}
+	if more && expect < next {
+		return &CorruptError{Seq: expect, Reason: "record is missing"}
 	}
 	return nil
 }

@@ -87,11 +87,14 @@ func (r Recovery) take(f *os.File, o Options) (*bbolt.DB, state, Recovery, error
 	if err != nil {
 		return nil, state{}, r, err
 	}
-	if a.damage == nil {
-		db, err := openBolt(r.Path, r.Path, o)
-		return db, a.state, r.holding(a.state), err
+	switch {
+	case a.damage != nil:
+		return r.repair(f, a, o)
+	case a.format < FormatVersion:
+		return r.replace(o, a.state, copyOf(f, a.kept))
 	}
-	return r.repair(f, a, o)
+	db, err := openBolt(r.Path, r.Path, o)
+	return db, a.state, r.holding(a.state), err
 }
 
 func (r Recovery) holding(s state) Recovery {
@@ -107,9 +110,14 @@ func (r Recovery) repair(f *os.File, a audit, o Options) (*bbolt.DB, state, Reco
 	if r.DroppedKnown = a.stateOK; a.stateOK {
 		r.Dropped = a.state.count() - s.count()
 	}
-	fill := func(db *bbolt.DB) error {
+	return r.replace(o, s, copyOf(f, a.kept))
+}
+
+// copyOf fills a database with the first records of a file.
+func copyOf(f *os.File, records uint64) func(*bbolt.DB) error {
+	return func(db *bbolt.DB) error {
 		c := copier{db: db}
-		left := a.kept
+		left := records
 		_, err := auditFile(f, func(rec Record) error {
 			if left == 0 {
 				return nil
@@ -122,7 +130,6 @@ func (r Recovery) repair(f *os.File, a audit, o Options) (*bbolt.DB, state, Reco
 		}
 		return errors.Join(err, c.flush())
 	}
-	return r.replace(o, s, fill)
 }
 
 // verified is the state of a log that holds the verified beginning only.

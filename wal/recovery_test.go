@@ -3,6 +3,7 @@ package wal
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -413,8 +414,14 @@ var frozen = []Record{
 	{Seq: 6, Data: []byte{0, 1, 2, 0xfe, 0xff}},
 }
 
-func TestFrozenFormatVersion1IsRead(t *testing.T) {
-	whole, err := os.ReadFile(filepath.Join("..", "testdata", "wal", "v1.db"))
+func TestFrozenFormatsAreRead(t *testing.T) {
+	for version := range FormatVersion {
+		t.Run(fmt.Sprint(version+1), func(t *testing.T) { isReadAndGoesOn(t, version+1) })
+	}
+}
+
+func isReadAndGoesOn(t *testing.T, version int) {
+	whole, err := os.ReadFile(filepath.Join("..", "testdata", "wal", fmt.Sprintf("v%d.db", version)))
 	mustDo(t, err)
 	path := logPath(t)
 	mustDo(t, os.WriteFile(path, whole, 0o600))
@@ -426,12 +433,19 @@ func TestFrozenFormatVersion1IsRead(t *testing.T) {
 		}
 	}
 	same(readAll(t, path))
+	if s, err := Inspect(path); err != nil || s.Format != version {
+		t.Fatalf("format %d, %v", s.Format, err)
+	}
 	l := open(t, path, Options{})
 	got, err := l.Read(0, 1<<20)
 	mustDo(t, err)
 	same(got)
 	if seq := mustAppend(t, l, []byte("seven")); seq != 7 {
 		t.Fatalf("next was %d", seq)
+	}
+	mustDo(t, l.Close())
+	if s, err := Inspect(path); err != nil || s.Format != FormatVersion || s.Records != uint64(len(frozen))+1 {
+		t.Fatalf("%+v, %v", s, err)
 	}
 }
 

@@ -52,17 +52,18 @@ func encodeFormat(version uint32) []byte {
 	return binary.BigEndian.AppendUint32(b, checksum(formatKey, b))
 }
 
-// checkFormat returns ErrFormat only for a version that was really written:
+// decodeFormat returns ErrFormat only for a version that was really written:
 // flipped bits are damage.
-func checkFormat(b []byte) error {
+func decodeFormat(b []byte) (version int, err error) {
 	body, err := summed(formatKey, b, 4)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if v := binary.BigEndian.Uint32(body); v != FormatVersion {
-		return fmt.Errorf("%w %d (this program knows %d)", ErrFormat, v, FormatVersion)
+	v := binary.BigEndian.Uint32(body)
+	if v < 1 || v > FormatVersion {
+		return 0, fmt.Errorf("%w %d (this program knows 1 to %d)", ErrFormat, v, FormatVersion)
 	}
-	return nil
+	return int(v), nil
 }
 
 // summed checks the checksum that ends b and returns the size bytes before it.

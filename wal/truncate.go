@@ -71,7 +71,10 @@ func (l *Log) sizeOf(first, seq uint64) (size int64, err error) {
 		end := recordKey(seq)
 		c := records(tx).Cursor()
 		for k, v := c.Seek(recordKey(first)); k != nil && string(k) < string(end); k, v = c.Next() {
-			size += recordSize(len(v) - sumSize)
+			size += int64(len(v))
+			if len(k) == keySize {
+				size += recordSize(-sumSize)
+			}
 		}
 		return nil
 	})
