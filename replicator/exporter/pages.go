@@ -17,7 +17,8 @@ const (
 	sharedPage = 4
 	// pageWait is how long a page waits for other edges that want the same,
 	// and waits again while more of them come, up to mostPageWait: after an
-	// exporter started over all edges ask, and each a little later.
+	// exporter started over all edges ask, and each a little later. While fewer
+	// edges have attached than share a page it does not wait.
 	pageWait     = 20 * time.Millisecond
 	mostPageWait = 500 * time.Millisecond
 	// deepBytes is how much of the source one read of a deep check takes,
@@ -46,16 +47,21 @@ type madePage struct {
 	ranges []change.PageRange
 }
 
-// want notes that an edge waits for a page.
-func (p *pages) want(job pageJob) {
+// want notes that an edge waits for a page, of so many that there are.
+func (p *pages) want(job pageJob, edges int) {
 	p.jobs = append(p.jobs, job)
-	if p.due == nil {
-		p.since = time.Now()
-		p.arm()
+	if p.due != nil {
+		return
+	}
+	p.since = time.Now()
+	if edges < sharedPage {
+		p.arm(0)
+	} else {
+		p.arm(pageWait)
 	}
 }
 
-func (p *pages) arm() { p.due, p.seen = time.After(pageWait), len(p.jobs) }
+func (p *pages) arm(wait time.Duration) { p.due, p.seen = time.After(wait), len(p.jobs) }
 
 // page is the digest page of the index as it stands. It is made once for all
 // who ask before the next write.
@@ -80,7 +86,7 @@ func (c *channel) page() (madePage, error) {
 func (c *channel) publishPages(ctx context.Context) error {
 	p := &c.pages
 	if len(p.jobs) > p.seen && len(p.jobs) >= sharedPage && time.Since(p.since) < mostPageWait {
-		p.arm()
+		p.arm(pageWait)
 		return nil
 	}
 	if err := c.chain.flush(ctx); err != nil {
@@ -148,6 +154,6 @@ func (c *channel) checkDeep(job pageJob) error {
 // checked notes that one more range is what the index says.
 func (d *deepPage) checked(c *channel) {
 	if d.left--; d.left == 0 {
-		c.pages.want(d.job)
+		c.pages.want(d.job, c.attached())
 	}
 }
