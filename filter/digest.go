@@ -53,7 +53,7 @@ func (p Policy) digest(s *Selection) string {
 		r.To = &to
 		r.Name, r.ExceptNamespaces = "", slices.Concat(r.ExceptNamespaces, p.Spec.Defaults.ExceptNamespaces)
 		r.OnLeave, r.Conflict, r.IgnoreFields = s.rules[i].OnLeave, "", nil
-		r.MaxDeletePercent, r.MinDeletes, r.OnImmutable = nil, nil, ""
+		r.MaxDeletePercent, r.MinDeletes, r.OnImmutable, r.Raw = nil, nil, "", false
 		text, err := json.Marshal(r)
 		if err != nil {
 			panic(err) // a rule is text, numbers, and what JSON can say

@@ -64,7 +64,7 @@ func genStoragePrefixRule() *rapid.Generator[Rule] {
 		if rapid.Bool().Draw(t, "excludes") {
 			r.Exclude = []string{r.Prefix + "b"}
 		}
-		r.AllowSecrets, r.To = true, to("/raw/"+strings.Trim(r.Prefix, "/")+"-/")
+		r.AllowSecrets, r.Raw, r.To = true, true, to("/raw/"+strings.Trim(r.Prefix, "/")+"-/")
 		return r
 	})
 }

@@ -105,6 +105,9 @@ type Rule struct {
 	// have a prefix that takes in those of a cluster. The edge has to consent as
 	// well.
 	AllowSecrets bool `yaml:"allowSecrets"`
+	// Raw lets a prefix take in more than one resource of what an API server
+	// stores. Such a rule copies bytes and knows nothing of kinds.
+	Raw bool `yaml:"raw" json:",omitempty"`
 
 	// To replaces Prefix in delivered keys; "" delivers the rest of the key
 	// alone. Default: Prefix. With resources it is the prefix of the keys of

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/syncer-io/syncer/filter/object"
 	"github.com/syncer-io/syncer/filter/strictyaml"
 	"github.com/syncer-io/syncer/replicator/change"
 )
@@ -119,20 +118,7 @@ func (p Policy) validatePrefix(doc *strictyaml.Document, i int, c Cluster) {
 		doc.At(rulePath(i)...).Hint("remove the rule or an exclude").
 			Problemf("rule %q selects nothing: its excludes cover all of it", p.ruleName(i))
 	case doc.Sound(rulePath(i)...):
-		p.validateBareSecrets(doc, i, c)
-	}
-}
-
-// validateBareSecrets wants consent when a prefix takes in what an API server
-// stores of secrets, whoever else's keys it is meant for.
-func (p Policy) validateBareSecrets(doc *strictyaml.Document, i int, c Cluster) {
-	r, secrets := p.Spec.Rules[i], object.Root(c.Prefix)+"secrets/"
-	for _, piece := range r.ranges("", i, nil) {
-		if !r.AllowSecrets && !piece.Source.Intersect(change.PrefixRange([]byte(secrets))).Empty() {
-			doc.At(rulePath(i, "prefix")...).Hint("exclude what is below %s, or add allowSecrets: true if edges shall have it", secrets).
-				Problemf("prefix %q takes in keys below %s, where a cluster stores its secrets, and those cross only with consent", r.Prefix, secrets)
-			return
-		}
+		p.validateStorage(doc, i, c)
 	}
 }
 

@@ -21,6 +21,10 @@ func (p Policy) validateObjects(doc *strictyaml.Document, i int, c Cluster) {
 		doc.At(rulePath(i, "exclude")...).Hint("use exceptNamespaces or exceptNames").
 			Problemf("exclude is for rules with a prefix, and rule %q has resources", p.ruleName(i))
 	}
+	if r.Raw {
+		doc.At(rulePath(i, "raw")...).Hint("remove it").
+			Problemf("raw is for rules with a prefix, and rule %q has resources", p.ruleName(i))
+	}
 	p.validateResources(doc, i)
 	p.validateSecrets(doc, i)
 	p.validatePatterns(doc, i)
