@@ -61,6 +61,14 @@ var mistakes = []struct{ name, spec string }{
 	{"storage as a destination", "rules: [{resources: [configmaps], to: /registry/}]"},
 	{"one place for two rules", "rules:\n    - {resources: [configmaps], namespaces: [a], transform: [{namespace: {from: a, to: b}}]}\n    - {resources: [configmaps], namespaces: [b]}"},
 	{"never reached", "rules:\n    - {resources: [\"*\"]}\n    - {resources: [services], namespaces: [a]}"},
+	{"the same names again", "rules:\n    - {resources: [configmaps], names: [app-*]}\n    - {resources: [configmaps], names: [app-*]}"},
+	{"names within names", "rules:\n    - {resources: [configmaps], names: [\"*-web\", \"app-*\"]}\n    - {resources: [configmaps], names: [app-x, a-web]}"},
+	{"the same labels in one namespace", "rules:\n    - {resources: [configmaps], labels: sync=true}\n    - {resources: [configmaps], labels: sync=true, namespaces: [shop]}"},
+	{"the same labels and more", "rules:\n    - {resources: [configmaps], labels: sync=true}\n    - {resources: [configmaps], labels: \"tier!=debug,sync=true\"}"},
+	{"the same condition again", "rules:\n    - {resources: [configmaps], where: object.data.a == \"1\"}\n    - {resources: [configmaps], where: object.data.a == \"1\", names: [a]}"},
+	{"namespaces within namespaces", "rules:\n    - {resources: [configmaps], namespaces: [\"*-a\", b]}\n    - {resources: [configmaps], namespaces: [b, x-a]}"},
+	{"always true", `rules: [{resources: [configmaps], where: "object.a == 1 || true"}]`},
+	{"never true", `rules: [{resources: [configmaps], where: "false"}]`},
 	{"conditions of a rule for keys", "rules: [{prefix: /a/, labels: sync=true}]"},
 	{"a mistyped winner", "rules: [{prefix: /a/, conflict: edge-win}]"},
 	{"a winner for all that nobody is", "{defaults: {conflict: newest}, rules: [{prefix: /a/}]}"},
@@ -129,6 +137,11 @@ func TestNoMistake(t *testing.T) {
 		"all keys less a cluster":   "rules: [{prefix: /, exclude: [/registry/]}]",
 		"all keys":                  `rules: [{prefix: "", allowSecrets: true}]`,
 		"plain keys near a cluster": "rules: [{prefix: /registry/flags/}, {prefix: /registry2/}, {prefix: /flags/}]",
+		"other names":               "rules:\n    - {resources: [configmaps], names: [app-*]}\n    - {resources: [configmaps], names: [app*]}",
+		"fewer labels":              "rules:\n    - {resources: [configmaps], labels: \"a,b\"}\n    - {resources: [configmaps], labels: a}",
+		"other conditions":          "rules:\n    - {resources: [configmaps], where: object.data.a == \"1\"}\n    - {resources: [configmaps], where: object.data.a == \"2\"}",
+		"other namespaces":          "rules:\n    - {resources: [configmaps], namespaces: [\"*-a\"]}\n    - {resources: [configmaps], namespaces: [\"*\"]}",
+		"rules for one edge":        `rules: [{resources: [configmaps], where: '"${edge.name}" == "muc"'}]`,
 		"colons of roles":           `rules: [{resources: [roles.rbac.authorization.k8s.io], names: ["App:*"]}]`,
 		"part of what is excepted":  `rules: [{resources: [configmaps], namespaces: ["team-*"], exceptNamespaces: ["team-?"], names: ["*a"], exceptNames: ["*?a"]}]`,
 		"a number between":          `rules: [{resources: [configmaps], labels: "n>4,n<6,n!=6"}]`,
@@ -139,5 +152,29 @@ func TestNoMistake(t *testing.T) {
 		if err := r.Err(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// Rules that are the same for one edge are a mistake for nobody.
+func TestRulesThatAreOneForAnEdge(t *testing.T) {
+	var r strictyaml.Report
+	text := `apiVersion: syncer/v1alpha1
+kind: Policy
+metadata: {name: p}
+spec:
+  rules:
+    - {resources: [configmaps], labels: "of=${edge.labels.a}"}
+    - {resources: [configmaps], labels: "of=${edge.labels.b}"}
+`
+	policies := Parse(&r, "policy.yaml", []byte(text), DefaultCluster)
+	if err := r.Err(); err != nil {
+		t.Fatal(err)
+	}
+	filled, err := policies[0].Fill(Edge{Name: "muc", Labels: map[string]string{"a": "x", "b": "x"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Compile(filled, DefaultCluster); err != nil {
+		t.Error(err)
 	}
 }

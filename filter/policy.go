@@ -28,6 +28,7 @@ type Policy struct {
 
 	doc    *strictyaml.Document
 	filled bool // its variables are
+	ofEdge bool // with those of an edge
 }
 
 // Metadata names a policy.

@@ -179,52 +179,6 @@ func (p Policy) validateNames(doc *strictyaml.Document, first, second int) {
 	}
 }
 
-// validateReachable reports whether the rule can decide anything, and refuses
-// it when earlier ones decide about all of its keys.
-func (p Policy) validateReachable(doc *strictyaml.Document, rule int, about [][]change.Range) bool {
-	r := p.Spec.Rules[rule]
-	left := about[rule]
-	if !soundPrefixes(doc, rule) || len(left) == 0 {
-		return true
-	}
-	for first := range rule {
-		a := p.Spec.Rules[first]
-		if !soundPrefixes(doc, first) || !a.unconditional() {
-			continue
-		}
-		if left = without(left, about[first]); len(left) == 0 {
-			doc.At(rulePath(rule, r.keyField())...).Hint("put the narrower rule first").
-				Problemf("rule %q never decides anything: rule %q%s takes all that it is about first",
-					p.ruleName(rule), p.ruleName(first), lineOf(doc, first, a.keyField()))
-			return false
-		}
-	}
-	return true
-}
-
-// about are the source ranges that a rule is about by itself.
-func (p Policy) about(i int, c Cluster) []change.Range {
-	r := p.Spec.Rules[i]
-	if !r.ofObjects() {
-		return []change.Range{change.PrefixRange([]byte(r.Prefix))}
-	}
-	var out []change.Range
-	for _, piece := range p.objectRanges(i, c, nil) {
-		out = append(out, piece.Source)
-	}
-	return out
-}
-
-// unconditional reports whether the rule decides about every key that it is
-// about.
-func (r Rule) unconditional() bool {
-	if !r.ofObjects() {
-		return true
-	}
-	simple := !slices.ContainsFunc(r.Namespaces, func(n string) bool { return strings.ContainsAny(strings.TrimSuffix(n, "*"), "*?") })
-	return simple && len(r.Names) == 0 && r.Labels == "" && r.Where == ""
-}
-
 // keyField is the field that says which keys the rule is about.
 func (r Rule) keyField() string {
 	if r.ofObjects() {

@@ -250,7 +250,7 @@ func validateLabels(doc *strictyaml.Document, text string, path ...any) {
 }
 
 func validateWhere(doc *strictyaml.Document, text string, path ...any) {
-	_, err := where.Compile(text)
+	program, err := where.Compile(text)
 	var wrong *where.Error
 	switch {
 	case errors.As(err, &wrong):
@@ -259,6 +259,22 @@ func validateWhere(doc *strictyaml.Document, text string, path ...any) {
 		}
 	case err != nil:
 		doc.At(path...).Problemf("%v", err)
+	default:
+		validateConstant(doc, program, path...)
+	}
+}
+
+// validateConstant refuses a condition that says the same of every object. What
+// has variables in it may say something else for each edge.
+func validateConstant(doc *strictyaml.Document, program *where.Program, path ...any) {
+	if written, known := doc.Text(path...); !known || strings.Contains(written, "${") {
+		return
+	}
+	switch value, constant := program.Constant(); {
+	case constant && value:
+		doc.At(path...).Hint("remove it, or look at the object, like object.metadata.name").Problemf("the condition is true for every object")
+	case constant:
+		doc.At(path...).Hint("remove the rule, or look at the object, like object.metadata.name").Problemf("no object can match: the condition is false for every one")
 	}
 }
 

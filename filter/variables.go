@@ -24,6 +24,7 @@ type Edge struct {
 func (p Policy) Fill(e Edge) (Policy, error) {
 	var r strictyaml.Report
 	filled := p.fill(p.place(&r), edgeVariables(e))
+	filled.ofEdge = true
 	return filled, r.Err()
 }
 

@@ -49,6 +49,7 @@ var environment = sync.OnceValues(func() (*cel.Env, error) {
 // goroutines at once.
 type Program struct {
 	text    string
+	ast     *cel.Ast
 	program cel.Program
 }
 
@@ -84,7 +85,7 @@ func Compile(expr string) (*Program, error) {
 	if err != nil {
 		return nil, whole(oneLine(err.Error()), "")
 	}
-	return &Program{text: expr, program: program}, nil
+	return &Program{text: expr, ast: ast, program: program}, nil
 }
 
 // checkResult wants true or false. What may be anything is refused as well: it

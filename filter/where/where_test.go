@@ -2,6 +2,7 @@ package where_test
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -55,6 +56,30 @@ func TestMatch(t *testing.T) {
 		}
 		if got, err := p.Match(deployment()); got != want || err != nil {
 			t.Errorf("%s is %t, %v; want %t", expr, got, err, want)
+		}
+	}
+}
+
+// TestConstants has expressions whose value no object changes, and such that look
+// like them.
+func TestConstants(t *testing.T) {
+	for expr, want := range map[string]string{
+		"true": "true", "1 == 2": "false", "true || object.a == 1": "true", "object.a == 1 && false": "false",
+		"[1, 2].all(x, x > 0)": "true", "object.a == 1 || 'x'.startsWith('x')": "true",
+		"object.a == 1": "", "true && has(object.a)": "", "object.l.all(x, true)": "", "'a' in object": "", "1/0 == 1": "",
+		"[object.a].exists(x, x == 1)": "", "object == object": "",
+	} {
+		p, err := where.Compile(expr)
+		if err != nil {
+			t.Errorf("%s: %v", expr, err)
+			continue
+		}
+		got := ""
+		if value, is := p.Constant(); is {
+			got = strconv.FormatBool(value)
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", expr, got, want)
 		}
 	}
 }
