@@ -38,6 +38,33 @@ func (g glob) covers(o glob) bool {
 	return g.matches(string(o))
 }
 
+// meets reports whether there is a text that both match.
+func (g glob) meets(o glob) bool {
+	after := make([]bool, len(o)+1) // whether g[i+1:] and o[j:] have one
+	for i := len(g); i >= 0; i-- {
+		here := make([]bool, len(o)+1)
+		for j := len(o); j >= 0; j-- {
+			switch {
+			case i == len(g) && j == len(o):
+				here[j] = true
+			case i < len(g) && g[i] == '*':
+				here[j] = after[j] || j < len(o) && here[j+1]
+			case j < len(o) && o[j] == '*':
+				here[j] = here[j+1] || i < len(g) && after[j]
+			case i < len(g) && j < len(o):
+				here[j] = (g[i] == o[j] || g[i] == '?' || o[j] == '?') && after[j+1]
+			}
+		}
+		after = here
+	}
+	return after[0]
+}
+
+// everything reports whether a pattern matches every name.
+func everything(pattern string) bool {
+	return strings.Trim(pattern, "*?") == "" && strings.Contains(pattern, "*") && strings.Count(pattern, "?") <= 1
+}
+
 // literal is what every match starts with, and whether that is all of it.
 func (g glob) literal() (start string, whole bool) {
 	if i := strings.IndexAny(string(g), "*?"); i >= 0 {

@@ -2,11 +2,9 @@ package filter
 
 import (
 	"errors"
-	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/syncer-io/syncer/filter/object"
 	"github.com/syncer-io/syncer/filter/strictyaml"
@@ -138,86 +136,6 @@ func (p Policy) validateSecrets(doc *strictyaml.Document, i int) {
 		}
 	}
 }
-
-// validatePatterns refuses patterns that nothing can match.
-func (p Policy) validatePatterns(doc *strictyaml.Document, i int) {
-	r := p.Spec.Rules[i]
-	validName := validateName
-	if r.strictNames() {
-		validName = validateStrictName
-	}
-	for _, list := range []struct {
-		field    string
-		patterns []string
-		valid    func(doc *strictyaml.Document, pattern string, path ...any)
-	}{
-		{"namespaces", r.Namespaces, validateNamespace},
-		{"exceptNamespaces", r.ExceptNamespaces, validateNamespace},
-		{"names", r.Names, validName},
-		{"exceptNames", r.ExceptNames, validName},
-	} {
-		for j, pattern := range list.patterns {
-			list.valid(doc, pattern, rulePath(i, list.field, j)...)
-		}
-	}
-	validateLeftovers(doc, i, "namespace", r.Namespaces, p.exceptNamespaces(i))
-	validateLeftovers(doc, i, "name", r.Names, globsOf(r.ExceptNames))
-	if j := slices.Index(r.ExceptNames, "*"); j >= 0 && len(r.Names) == 0 {
-		doc.At(rulePath(i, "exceptNames", j)...).Hint("remove it, or the rule").
-			Problemf("rule %q selects nothing: every name stays behind", p.ruleName(i))
-	}
-}
-
-// validateLeftovers refuses patterns of which exceptions leave nothing.
-func validateLeftovers(doc *strictyaml.Document, i int, what string, patterns []string, except globs) {
-	field, exceptions := what+"s", "except"+strings.ToUpper(what[:1])+what[1:]+"s"
-	for j, pattern := range patterns {
-		if except.cover(glob(pattern)) && doc.Sound(rulePath(i, field, j)...) {
-			doc.At(rulePath(i, field, j)...).Hint("remove it here or there").
-				Problemf("%s %q is selected, and all of it stays behind by %s", what, pattern, exceptions)
-		}
-	}
-}
-
-// validateNamespace refuses what no namespace can be called: names of at most
-// 63 lower-case letters, digits and inner hyphens.
-func validateNamespace(doc *strictyaml.Document, pattern string, path ...any) {
-	if strings.Trim(pattern, "abcdefghijklmnopqrstuvwxyz0123456789-*?") != "" || pattern == "" ||
-		strings.HasPrefix(pattern, "-") || strings.HasSuffix(pattern, "-") || atLeastLong(pattern) > validation.DNS1123LabelMaxLength {
-		doc.At(path...).Hint("use lower-case letters, digits and inner hyphens, with * and ? as wildcards").
-			Problemf("no namespace can match %q", pattern)
-	}
-}
-
-// validateName refuses what no object can be called. Roles may have colons.
-func validateName(doc *strictyaml.Document, pattern string, path ...any) {
-	if pattern == "" || pattern == "." || pattern == ".." || strings.ContainsAny(pattern, "/%") || atLeastLong(pattern) > validation.DNS1123SubdomainMaxLength {
-		doc.At(path...).Hint("use the name alone, with * and ? as wildcards").
-			Problemf("no object's name can match %q", pattern)
-	}
-}
-
-// strictNames reports whether all objects of the rule are named like hosts.
-// Roles and their bindings are not, nor is some of what clusters keep for
-// themselves.
-func (r Rule) strictNames() bool {
-	return !slices.ContainsFunc(r.resources(), func(res object.Resource) bool {
-		return res.Class == object.Deny || res.Group == "rbac.authorization.k8s.io"
-	})
-}
-
-// validateStrictName refuses what no object can be called that is named like a
-// host.
-func validateStrictName(doc *strictyaml.Document, pattern string, path ...any) {
-	validateName(doc, pattern, path...)
-	if doc.Sound(path...) && strings.Trim(pattern, "abcdefghijklmnopqrstuvwxyz0123456789-.*?") != "" {
-		doc.At(path...).Hint("use lower-case letters, digits, hyphens and dots, with * and ? as wildcards").
-			Problemf("no object's name can match %q", pattern)
-	}
-}
-
-// atLeastLong is the length of the shortest match.
-func atLeastLong(pattern string) int { return len(pattern) - strings.Count(pattern, "*") }
 
 // validateConditions refuses labels and where that cannot be met. One that is
 // there and says nothing would let everything pass.
