@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -28,8 +29,11 @@ const reference = "../docs/policy.md"
 //	yaml out KEY, text out KEY  what the policy delivers, and where
 //	text left, text refused, text outside: why it does not cross
 //	text conflict               who wins when an edge changes it, and its fields
-//	text problems               what is wrong with the policy
+//	text immutable              what becomes of a change that cannot be made in place
+//	text guard                  how many deletes the first rule lets pass
+//	text problems               what is wrong with the policy, which is sound otherwise
 //	yaml file NAME, console     what the tests of the command line run
+//	yaml edge, arrives, text accepted, parked: those of the importer
 //
 // Every yaml block must be one of them.
 func TestReference(t *testing.T) {
@@ -38,7 +42,9 @@ func TestReference(t *testing.T) {
 		t.Fatal(err)
 	}
 	e := example{t: t}
-	for _, b := range fences(string(text)) {
+	blocks := fences(string(text))
+	for i, b := range blocks {
+		e.refused = i+1 < len(blocks) && slices.Contains(blocks[i+1].info, "problems")
 		e.run(b)
 	}
 	if e.ran < 20 {
@@ -94,6 +100,7 @@ func fences(text string) []fence {
 type example struct {
 	t          *testing.T
 	policy     string
+	refused    bool // the next block says why
 	key, value []byte
 	edge       filter.Edge
 	ran        int
@@ -109,7 +116,9 @@ func (e *example) run(b fence) {
 	e.t.Run(fmt.Sprintf("line %d", b.line), func(t *testing.T) {
 		switch rest := b.info[2:]; b.info[1] {
 		case "policy":
-			e.policy = whole(b.text)
+			if e.policy = whole(b.text); !e.refused {
+				e.parsed(t)
+			}
 		case "in":
 			e.take(t, b, rest)
 		case "out":
@@ -121,7 +130,13 @@ func (e *example) run(b fence) {
 		case "conflict":
 			e.ran++
 			e.wins(t, b)
-		case "file":
+		case "immutable":
+			e.ran++
+			e.changes(t, b)
+		case "guard":
+			e.ran++
+			e.guards(t, b)
+		case "file", "edge", "arrives", "accepted", "parked":
 		case "problems":
 			e.ran++
 			e.isRefused(t, b.text)
@@ -187,14 +202,46 @@ func (e *example) wins(t *testing.T, b fence) {
 	}
 }
 
-func (e *example) selection(t *testing.T) *filter.Selection {
+func (e *example) changes(t *testing.T, b fence) {
+	t.Helper()
+	s := e.selection(t)
+	got := filter.HoldImmutable
+	if rules := s.Rules(); rules[filter.RuleOf(rules, s.Take(e.key, e.value).Key)].Recreate {
+		got = filter.RecreateImmutable
+	}
+	if string(got) != strings.TrimSpace(b.text) {
+		t.Errorf("got %s", got)
+	}
+}
+
+func (e *example) guards(t *testing.T, b fence) {
+	t.Helper()
+	guard := e.selection(t).Rules()[0].Guard
+	for _, line := range strings.Split(strings.TrimSpace(b.text), "\n") {
+		var deletes, held uint64
+		var want string
+		if _, err := fmt.Sscanf(line, "%d of %d: %s", &deletes, &held, &want); err != nil {
+			t.Fatal(err)
+		}
+		if got := map[bool]string{true: "waits", false: "passes"}[guard.Stops(deletes, held)]; got != want {
+			t.Errorf("%s: it %s", line, got)
+		}
+	}
+}
+
+func (e *example) parsed(t *testing.T) filter.Policy {
 	t.Helper()
 	var r strictyaml.Report
 	policies := filter.Parse(&r, "policy", []byte(e.policy), filter.DefaultCluster)
 	if err := r.Err(); err != nil {
 		t.Fatal(err)
 	}
-	filled, err := policies[0].Fill(e.edge)
+	return policies[0]
+}
+
+func (e *example) selection(t *testing.T) *filter.Selection {
+	t.Helper()
+	filled, err := e.parsed(t).Fill(e.edge)
 	if err != nil {
 		t.Fatal(err)
 	}
