@@ -1,6 +1,8 @@
 package where
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -38,8 +40,10 @@ func whole(message, hint string) *Error {
 	return &Error{Problems: []Problem{{Message: message, Hint: hint}}}
 }
 
+// problemsOf are the problems of an expression, or the first alone when it
+// cannot be read: what follows is of its making.
 func problemsOf(expr string, issues *cel.Issues) *Error {
-	out := &Error{}
+	out, unread := &Error{}, false
 	for _, e := range issues.Errors() {
 		message, hint := explain(e.Message)
 		out.Problems = append(out.Problems, Problem{
@@ -47,6 +51,10 @@ func problemsOf(expr string, issues *cel.Issues) *Error {
 			Message: message,
 			Hint:    hint,
 		})
+		unread = unread || strings.HasPrefix(e.Message, syntaxError)
+	}
+	if unread {
+		out.Problems = []Problem{slices.MinFunc(out.Problems, func(a, b Problem) int { return cmp.Compare(a.Offset, b.Offset) })}
 	}
 	return out
 }
@@ -71,21 +79,17 @@ func explain(message string) (plain, hint string) {
 	if before, guess, guessed := strings.Cut(plain, " (did you mean "); guessed {
 		return before, "did you mean " + strings.TrimSuffix(guess, ")")
 	}
-	syntax, isSyntax := strings.CutPrefix(plain, "Syntax error: ")
+	if syntax, is := strings.CutPrefix(plain, syntaxError); is {
+		return explainSyntax(syntax)
+	}
 	switch {
 	case strings.HasPrefix(plain, "undeclared reference"):
 		return plain, "the only variable is object, like object.metadata.name"
 	case plain == "invalid matches argument":
 		return "not a regular expression", "write it as RE2 reads it, like ^app-[0-9]+$"
-	case !isSyntax:
+	default:
 		return plain, ""
 	}
-	// The list of all that could follow helps nobody.
-	syntax, _, _ = strings.Cut(syntax, " expecting {")
-	if strings.Contains(syntax, "at: '= ") || strings.Contains(syntax, "at: '='") {
-		hint = "equality is =="
-	}
-	return "not an expression in CEL: " + syntax, hint
 }
 
 // oneLine makes a message fit into one.

@@ -110,18 +110,29 @@ func TestMisses(t *testing.T) {
 	}
 }
 
+const unfinished = "write what comes next, or remove what waits for it"
+
 func TestCompileProblems(t *testing.T) {
 	for expr, want := range map[string]where.Problem{
 		"objekt.spec.x == 1":              {0, "undeclared reference to 'objekt'", "did you mean 'object'?"},
 		"object.a == 1 &&\n  spec.x == 1": {19, "undeclared reference to 'spec'", "the only variable is object, like object.metadata.name"},
 		"'ä' == 'ö' && self.a == 1":       {14, "undeclared reference to 'self'", "the only variable is object, like object.metadata.name"},
-		"object.a = 1":                    {9, "not an expression in CEL: token recognition error at: '= '", "equality is =="},
+		"object.a = 1":                    {9, "not an expression in CEL: '=' is not expected here", "equality is =="},
 		" \n":                             {0, "the expression is empty", "write one, or remove the field"},
 		"object.spec.replicas":            {0, "the expression may be anything, not just true or false", "compare it, like: object.spec.paused == false"},
 		"1 + 1":                           {0, "the expression is of type int, not true or false", "compare it, like: object.spec.paused == false"},
 		"'a' == 1":                        {4, "found no matching overload for '_==_' applied to '(string, int)'", ""},
 		`object.a.matches("(")`:           {17, "not a regular expression", "write it as RE2 reads it, like ^app-[0-9]+$"},
-		"object.a == ":                    {12, "not an expression in CEL: mismatched input '<EOF>'", ""},
+		"object.a == ":                    {12, "the expression is unfinished", unfinished},
+		"object.":                         {7, "the expression is unfinished", unfinished},
+		"true &&\n object.a &&":           {20, "the expression is unfinished", unfinished},
+		"(object.a == 1":                  {14, "')' is missing here", "close what is open"},
+		"object.a == 'x":                  {12, "the text has no end", "close it with '"},
+		`object.a == "\q"`:                {12, "the text has an escape that CEL does not know", `write \\ for a plain backslash`},
+		"object.a == 1 and object.b == 1": {14, "not an expression in CEL: 'and' is not expected here", "write && for and"},
+		"object.a == 1 | object.b == 1":   {14, "not an expression in CEL: '|' is not expected here", "write || for or"},
+		"x = 0":                           {2, "not an expression in CEL: '=' is not expected here", "equality is =="},
+		"if object.a":                     {0, "reserved identifier: if", ""},
 	} {
 		p, err := where.Compile(expr)
 		var e *where.Error
@@ -129,8 +140,8 @@ func TestCompileProblems(t *testing.T) {
 			t.Errorf("%q: %v", expr, err)
 			continue
 		}
-		if e.Problems[0] != want {
-			t.Errorf("%q:\ngot  %+v\nwant %+v", expr, e.Problems[0], want)
+		if len(e.Problems) != 1 || e.Problems[0] != want {
+			t.Errorf("%q:\ngot  %+v\nwant %+v", expr, e.Problems, want)
 		}
 	}
 }
