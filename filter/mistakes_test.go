@@ -15,6 +15,11 @@ var mistakes = []struct{ name, spec string }{
 	{"a kind instead of a resource", "rules: [{resources: [Deployment]}]"},
 	{"the group left out", "rules: [{resources: [deployments]}]"},
 	{"a mistyped resource", "rules: [{resources: [confgmaps]}]"},
+	{"a short name", "rules: [{resources: [crds]}]"},
+	{"a short name of few letters", "rules: [{resources: [po]}]"},
+	{"the group first", "rules: [{resources: [apps.deployments]}]"},
+	{"a group with dots first", "rules: [{resources: [networking.k8s.io.ingresses]}]"},
+	{"a few letters that are nothing", "rules: [{resources: [logs]}]"},
 	{"all of a group", `rules: [{resources: ["*.example.com"]}]`},
 	{"all of a built-in group", `rules: [{resources: ["*.apps"]}]`},
 	{"all of no group", `rules: [{resources: ["*.Apps"]}]`},
@@ -22,6 +27,8 @@ var mistakes = []struct{ name, spec string }{
 	{"secrets without consent", "rules: [{resources: [secrets], namespaces: [a]}]"},
 	{"secrets of everywhere", "rules: [{resources: [secrets], allowSecrets: true}]"},
 	{"secrets of any name", `rules: [{resources: [secrets], allowSecrets: true, namespaces: ["*"]}]`},
+	{"consent in another word", "rules: [{resources: [secrets], namespaces: [a], allowSecrets: yes}]"},
+	{"consent to bytes in another word", "rules: [{prefix: /registry/, allowSecrets: true, raw: yes}]"},
 	{"secrets by their bytes", "rules: [{prefix: /registry/sec}]"},
 	{"secrets less some", "rules: [{prefix: /registry/secrets/, exclude: [/registry/secrets/a]}]"},
 	{"secrets of all keys", "rules: [{prefix: /}]"},
@@ -59,9 +66,14 @@ var mistakes = []struct{ name, spec string }{
 	{"an empty selector", `rules: [{resources: [configmaps], labels: ""}]`},
 	{"a variable without a value", `{variables: {sync: ""}, rules: [{resources: [configmaps], where: "${sync}"}]}`},
 	{"not CEL", `rules: [{resources: [configmaps], where: "object.data.a =="}]`},
+	{"one equals sign", `rules: [{resources: [configmaps], where: "x = 0"}]`},
 	{"not a condition", `rules: [{resources: [configmaps], where: "object.spec.replicas"}]`},
 	{"a move from elsewhere", "rules: [{resources: [configmaps], namespaces: [shop], transform: [{namespace: {from: dev, to: x}}]}]"},
 	{"a move onto others", "rules: [{resources: [configmaps], transform: [{namespace: {from: dev, to: x}}]}]"},
+	{"a mistyped field of a move", "rules: [{resources: [configmaps], transform: [{namespace: {form: a, to: b}}]}]"},
+	{"a mistyped step", "rules: [{resources: [configmaps], transform: [{setField: {data.a: x}}]}]"},
+	{"a mistyped field of its own", "rules: [{resource: [configmap]}]"},
+	{"a variable without quotes", "rules: [{resources: [configmaps], transform: [{namespace: {from: shop, to: shop-${edge.name}}}]}]"},
 	{"another name", "rules: [{resources: [configmaps], transform: [{setFields: {metadata.name: x}}]}]"},
 	{"another kind", `rules: [{resources: [configmaps], transform: [{patch: [{op: replace, path: /kind, value: Secret}]}]}]`},
 	{"a mistyped field", "rules: [{resources: [deployments.apps], transform: [{setFields: {spec.replcas: 1}}]}]"},
@@ -123,6 +135,16 @@ func TestMistakes(t *testing.T) {
 		all.WriteString("# " + m.name + "\n" + errs.Error() + "\n\n")
 	}
 	compare(t, "testdata/mistakes.txt", all.String())
+}
+
+// A field that was probably meant is still looked into when it is there too.
+func TestMistypedFieldBesideTheRightOne(t *testing.T) {
+	var r strictyaml.Report
+	Parse(&r, "policy.yaml", []byte("apiVersion: syncer/v1alpha1\nkind: Policy\nmetadata: {name: p}\nspec:\n  rules: [{resource: [configmap], resources: [deployments]}]\n"), DefaultCluster)
+	var errs *strictyaml.Errors
+	if !errors.As(r.Err(), &errs) || len(errs.Problems) != 2 {
+		t.Errorf("got %v", r.Err())
+	}
 }
 
 // Five mistakes of somebody who has never written a policy are five messages.

@@ -233,7 +233,7 @@ func (p Policy) refuseMove(doc *strictyaml.Document, rule int) {
 	r, except := p.Spec.Rules[rule], p.exceptNamespaces(rule)
 	o, moves := objects{namespaces: globsOf(r.Namespaces)}, r.moves()
 	for j, s := range r.Transform {
-		if s.Namespace == nil || !o.inNamespace(s.Namespace.To) || except.matches(s.Namespace.To) {
+		if s.Namespace == nil || !doc.Sound(rulePath(rule, "transform", j, "namespace")...) || !o.inNamespace(s.Namespace.To) || except.matches(s.Namespace.To) {
 			continue
 		}
 		if _, moved := moves[s.Namespace.To]; !moved {

@@ -29,8 +29,11 @@ func (p Policy) validateObjects(doc *strictyaml.Document, i int, c Cluster) {
 	p.validateConditions(doc, i)
 	_, problems := transform.Compile(r.Transform)
 	for _, problem := range problems {
-		doc.At(rulePath(i, append([]any{"transform", problem.Step}, problem.Path...)...)...).
-			Hint("%s", problem.Hint).Problemf("%s", problem.Message)
+		path := rulePath(i, append([]any{"transform", problem.Step}, problem.Path...)...)
+		if len(problem.Path) == 0 && !doc.Sound(path...) {
+			continue // it does nothing because a field of it is wrong
+		}
+		doc.At(path...).Hint("%s", problem.Hint).Problemf("%s", problem.Message)
 	}
 	p.validateFields(doc, i)
 	p.validateMoves(doc, i)
@@ -118,6 +121,7 @@ func (p Policy) validateSecrets(doc *strictyaml.Document, i int) {
 		}
 	}
 	switch {
+	case !doc.Sound(rulePath(i, "allowSecrets")...):
 	case named < 0 && r.AllowSecrets:
 		doc.At(rulePath(i, "allowSecrets")...).Hint("add secrets to resources, or remove allowSecrets").
 			Problemf("rule %q allows secrets and does not name them", p.ruleName(i))

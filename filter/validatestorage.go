@@ -19,6 +19,7 @@ func (p Policy) validateStorage(doc *strictyaml.Document, i int, c Cluster) {
 	at, secrets := doc.At(rulePath(i, "prefix")...), root+"secrets/"
 	bare, leave := !r.AllowSecrets && r.takesIn(secrets), secrets
 	switch {
+	case !doc.Sound(rulePath(i, "raw")...) || !doc.Sound(rulePath(i, "allowSecrets")...):
 	case !r.Raw && r.takesInStorage(root):
 		consent := "raw: true"
 		if bare {

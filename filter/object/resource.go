@@ -51,7 +51,7 @@ func Lookup(word string) (Resource, bool) {
 		return *r, true
 	}
 	plural, group, _ := strings.Cut(word, ".")
-	if !CustomGroup(group) || len(validation.IsDNS1035Label(plural)) > 0 {
+	if reversed[word] != nil || !CustomGroup(group) || len(validation.IsDNS1035Label(plural)) > 0 {
 		return Resource{}, false
 	}
 	return custom(group, plural), true
@@ -76,15 +76,32 @@ func Words() []string {
 }
 
 // Suggest gives the built-in resource that somebody means who writes its kind,
-// its singular or its plural without the group, in any case.
+// its singular, its short name or its plural without the group or after it, in
+// any case.
 func Suggest(word string) (known string, ok bool) {
-	word, _, _ = strings.Cut(strings.ToLower(word), ".")
+	word = strings.ToLower(word)
+	if r := reversed[word]; r != nil {
+		return r.Word, true
+	}
+	word, _, _ = strings.Cut(word, ".")
 	for _, r := range sorted {
-		if word == r.Plural || word == strings.ToLower(r.Kind) {
+		if word == r.Plural || word == strings.ToLower(r.Kind) || slices.Contains(shortNames[r.Plural], word) {
 			return r.Word, true
 		}
 	}
 	return "", false
+}
+
+// shortNames are those of kubectl, by plural.
+var shortNames = map[string][]string{
+	"certificatesigningrequests": {"csr"}, "configmaps": {"cm"}, "cronjobs": {"cj"},
+	"customresourcedefinitions": {"crd", "crds"}, "daemonsets": {"ds"}, "deployments": {"deploy"},
+	"endpoints": {"ep"}, "events": {"ev"}, "horizontalpodautoscalers": {"hpa"}, "ingresses": {"ing"},
+	"ipaddresses": {"ip"}, "limitranges": {"limits"}, "namespaces": {"ns"}, "networkpolicies": {"netpol"},
+	"nodes": {"no"}, "persistentvolumeclaims": {"pvc"}, "persistentvolumes": {"pv"},
+	"poddisruptionbudgets": {"pdb"}, "pods": {"po"}, "priorityclasses": {"pc"}, "replicasets": {"rs"},
+	"replicationcontrollers": {"rc"}, "resourcequotas": {"quota"}, "serviceaccounts": {"sa"},
+	"services": {"svc"}, "statefulsets": {"sts"}, "storageclasses": {"sc"}, "volumeattributesclasses": {"vac"},
 }
 
 func custom(group, plural string) Resource {

@@ -21,9 +21,21 @@ func TestSuggest(t *testing.T) {
 	for word, want := range map[string]string{
 		"deployments": "deployments.apps", "Deployment": "deployments.apps", "configmap": "configmaps",
 		"ingresses.extensions": "ingresses.networking.k8s.io", "widgets": "",
+		"cm": "configmaps", "deploy": "deployments.apps", "PO": "pods", "svc.core": "services",
+		"apps.deployments": "deployments.apps", "networking.k8s.io.ingresses": "ingresses.networking.k8s.io",
 	} {
 		if got, _ := Suggest(word); got != want {
 			t.Errorf("%q: %q, want %q", word, got, want)
+		}
+	}
+}
+
+func TestShortNamesAreOfResources(t *testing.T) {
+	for plural, short := range shortNames {
+		for _, name := range short {
+			if word, _ := Suggest(name); byWord[word] == nil || byWord[word].Plural != plural {
+				t.Errorf("%s is %q, not %s", name, word, plural)
+			}
 		}
 	}
 }

@@ -138,6 +138,7 @@ var (
 	sorted       = slices.SortedFunc(slices.Values(builtIn), func(a, b Resource) int { return strings.Compare(a.Word, b.Word) })
 	byWord       = index(func(r *Resource) string { return r.Word })
 	byPrefix     = index(func(r *Resource) string { return r.StoragePrefix })
+	reversed     = index(func(r *Resource) string { return r.Group + "." + r.Plural })
 	builtInGroup = groups()
 )
 

@@ -37,12 +37,17 @@ func (s source) excerpt(line, column int) string {
 	return fmt.Sprintf("%4d | %s\n     | %s^", line, shown, indent(text[from:spot]))
 }
 
+// line is the text of a line, or "" for one that the file does not have.
+func (s source) line(line int) string {
+	if line < 1 || line > len(s) {
+		return ""
+	}
+	return s[line-1]
+}
+
 // at is the character at a place, or 0.
 func (s source) at(line, column int) rune {
-	if line < 1 || line > len(s) {
-		return 0
-	}
-	if text := []rune(s[line-1]); column >= 1 && column <= len(text) {
+	if text := []rune(s.line(line)); column >= 1 && column <= len(text) {
 		return text[column-1]
 	}
 	return 0

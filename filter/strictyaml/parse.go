@@ -86,9 +86,19 @@ func syntaxProblem(file string, lines source, err error) Problem {
 		p.Message += ", " + printable(le.ContextMsg)
 	}
 	p.Line, p.Column = max(1, mark.Line), max(1, mark.Column)
-	if lines.at(p.Line, p.Column) == '\t' {
+	switch {
+	case lines.at(p.Line, p.Column) == '\t':
 		p.Hint = "indent with spaces, not with tabs"
+	case bareVariable(lines.line(p.Line)) || bareVariable(lines.line(le.Mark.Line)):
+		p.Hint = "put text with ${…} in quotes"
 	}
 	p.Excerpt = lines.excerpt(p.Line, p.Column)
 	return p
+}
+
+// bareVariable reports whether a line has a ${ outside of quotes, which YAML
+// takes for the start of a mapping when the line is in one.
+func bareVariable(line string) bool {
+	before, _, found := strings.Cut(line, "${")
+	return found && strings.Count(before, `"`)%2 == 0 && strings.Count(before, "'")%2 == 0
 }

@@ -53,7 +53,7 @@ func (a at) structure(n *yaml.Node, v reflect.Value) {
 	a.pairs(n, func(key, value *yaml.Node) {
 		i := slices.IndexFunc(ms, func(m member) bool { return m.name == key.Value })
 		if i < 0 {
-			a.unknown(key, names(ms))
+			a.unknown(n, key, names(ms))
 			return
 		}
 		seen[key.Value] = true
@@ -85,15 +85,15 @@ func (a at) pairs(n *yaml.Node, visit func(key, value *yaml.Node)) {
 }
 
 // unknown refuses a field that the struct does not have. The one that was
-// probably meant is then not also reported as missing.
-func (a at) unknown(key *yaml.Node, known []string) {
+// probably meant is then not also reported as missing, unless it is there too.
+func (a at) unknown(n, key *yaml.Node, known []string) {
 	if key.ShortTag() == mergeTag {
 		a.refuse(key, "write the fields out", "merge keys (<<) are not read here")
 		return
 	}
 	hint, guess := suggest(key.Value, known)
 	a.refuse(key, hint, "unknown field "+quote(key.Value)+a.in())
-	if guess != "" {
+	if present, _ := field(n, guess); guess != "" && present == nil {
 		a.spoil(guess)
 	}
 }

@@ -24,9 +24,10 @@ func oneOf(words []string) string {
 }
 
 // Nearest is the known word with the fewest typing mistakes, when there are
-// few enough of them to be mistakes, or the one that word is the start of.
+// few enough of them to be mistakes, or the one that word is the start of. Up
+// to five letters may have one mistake, and each three more one more.
 func Nearest(word string, known []string) string {
-	best, bestDistance := "", len(word)/3+2
+	best, bestDistance := "", max(1, len(word)/3)+1
 	for _, k := range known {
 		if len(word) >= 4 && strings.HasPrefix(strings.ToLower(k), strings.ToLower(word)) {
 			return k
@@ -39,23 +40,28 @@ func Nearest(word string, known []string) string {
 	return best
 }
 
-// distance is the Levenshtein distance of two words.
+// distance is the number of letters to change, add, take away, or swap with the
+// next one, to make one word of another.
 func distance(a, b string) int {
-	row := make([]int, len(b)+1)
+	row := make([]int, len(b)+1) // from a[:i] to each b[:j]
 	for j := range row {
 		row[j] = j
 	}
+	var before []int
 	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
+		next := make([]int, len(b)+1)
+		next[0] = i + 1
 		for j := range len(b) {
-			cost := diagonal
+			cost := row[j]
 			if a[i] != b[j] {
 				cost++
 			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j+1]+1, row[j]+1)
+			next[j+1] = min(cost, row[j+1]+1, next[j]+1)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				next[j+1] = min(next[j+1], before[j-1]+1)
+			}
 		}
+		before, row = row, next
 	}
 	return row[len(b)]
 }
