@@ -28,7 +28,7 @@ func (p Policy) validateStorage(doc *strictyaml.Document, i int, c Cluster) {
 		at.Hint("use resources, or one rule for each prefix like %sconfigmaps/; if edges shall have the bytes, add %s", root, consent).
 			Problemf("prefix %q takes in more than one resource of a cluster, byte by byte: nothing is withheld, neither tokens nor locks", r.Prefix)
 	case bare:
-		if strings.HasPrefix(root, r.Prefix) {
+		if strings.HasPrefix(root, r.Prefix) && !r.takesInStorage(root) {
 			leave = root
 		}
 		at.Hint("exclude what is below %s, or add allowSecrets: true if edges shall have it", leave).
