@@ -125,6 +125,23 @@ func TestWithheldByItsKeyIsNotRefused(t *testing.T) {
 	}
 }
 
+// What is syncer's own crosses neither with all namespaces nor by its name.
+func TestSyncersNamespaceStays(t *testing.T) {
+	for _, rule := range []string{`{resources: ["*"]}`, `{resources: ["*"], namespaces: [syncer-system]}`, `{resources: ["*"], namespaces: ["*-system"]}`} {
+		s := parsed(t, "apiVersion: syncer/v1alpha1\nkind: Policy\nmetadata: {name: shop}\nspec:\n  rules:\n    - "+rule+"\n")
+		key, value := configMap("syncer-system", "cursor.cloud.shop", "a=b")
+		for key, value := range map[string]string{
+			string(key):                                      string(value),
+			"/registry/namespaces/syncer-system":             `{"kind":"Namespace","apiVersion":"v1","metadata":{"name":"syncer-system"}}`,
+			"/registry/serviceaccounts/syncer-system/syncer": "k8s:enc:aescbc:v1:k1:...",
+		} {
+			if got := take(s, []byte(key), []byte(value)); got != "left (0): the namespace syncer-system is syncer's own in each cluster" {
+				t.Errorf("%s: %s: %s", rule, key, got)
+			}
+		}
+	}
+}
+
 const edgePolicy = `apiVersion: syncer/v1alpha1
 kind: Policy
 metadata: {name: shop}
