@@ -105,6 +105,10 @@ type Rule struct {
 	// have a prefix that takes in those of a cluster. The edge has to consent as
 	// well.
 	AllowSecrets bool `yaml:"allowSecrets"`
+	// KeepStatus has custom resources cross with their status. It is for those
+	// whose definition has no status subresource: of the others an API server at
+	// an edge drops it.
+	KeepStatus bool `yaml:"keepStatus" json:",omitempty"`
 
 	// To replaces Prefix in delivered keys; "" delivers the rest of the key
 	// alone. Default: Prefix. With resources it is the prefix of the keys of
