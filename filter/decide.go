@@ -16,6 +16,7 @@ type sighting struct {
 	id         object.Key // once readMeta was asked
 	meta       *object.Meta
 	intent     map[string]any
+	status     any // of a custom resource
 }
 
 // step is how far a rule came with a value.
@@ -94,7 +95,7 @@ func (f *sighting) unread(err error) decision {
 func isNamespaces(storage string) bool { return strings.HasSuffix(storage, "/namespaces/") }
 
 func (o *objects) decideWhere(found *sighting) decision {
-	if err := found.decode(); err != nil {
+	if err := o.read(found); err != nil {
 		return decision{unreadable, refusal(err)}
 	}
 	matches, err := o.where.Match(found.intent)
@@ -114,7 +115,7 @@ func (o *objects) deliver(r RuleRange, found *sighting, orphan bool) Outcome {
 	refuse := func(err error) Outcome {
 		return Outcome{Verdict: Refused, Rule: r.Place, Orphan: orphan, Reason: refusal(err)}
 	}
-	if err := found.decode(); err != nil {
+	if err := o.read(found); err != nil {
 		return refuse(err)
 	}
 	text, err := o.change(found.id.Word(), found.intent)
@@ -179,7 +180,20 @@ func (f *sighting) decode() error {
 	}
 	o, err := object.Decode(f.id, f.value)
 	if err == nil {
-		f.intent = o.Intent()
+		f.intent, f.status = o.Intent(), o.Status()
 	}
 	return err
+}
+
+// read decodes the whole object, as the rule sees it.
+func (o *objects) read(found *sighting) error {
+	if err := found.decode(); err != nil {
+		return err
+	}
+	if o.keepStatus && found.status != nil {
+		found.intent["status"] = found.status
+	} else {
+		delete(found.intent, "status")
+	}
+	return nil
 }

@@ -63,13 +63,21 @@ func (s *Selection) Explain(sourceKey, value []byte) Explanation {
 	}
 	found := sighting{prefix: s.cluster.Prefix, key: sourceKey, value: value}
 	e.Rules = s.explainRules(&found)
-	if found.readMeta() == nil && found.decode() == nil {
+	if found.readMeta() == nil && s.read(out.Rule, &found) == nil {
 		e.Before, _ = object.Canonical(found.intent) // what cannot be said is refused, with the reason
 	}
 	if out.Verdict == Selected && s.objects[out.Rule] != nil {
 		e.After = out.Value
 	}
 	return e
+}
+
+// read decodes an object as the rule that decided sees it, if one did.
+func (s *Selection) read(rule int, found *sighting) error {
+	if rule >= 0 && s.objects[rule] != nil {
+		return s.objects[rule].read(found)
+	}
+	return found.decode()
 }
 
 func (s *Selection) explainRules(found *sighting) []RuleExplanation {

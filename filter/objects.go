@@ -24,6 +24,7 @@ type objects struct {
 	where      *where.Program                // nil: any
 	transform  map[string]*transform.Program // by the word of the resource
 	moves      map[string]string             // namespace at the source → at the edge
+	keepStatus bool
 }
 
 // compileObjects compiles a rule that was found to be sound.
@@ -36,6 +37,7 @@ func (p Policy) compileObjects(i int) (*objects, error) {
 		names:      globsOf(r.Names),
 		exceptName: globsOf(r.ExceptNames),
 		moves:      r.moves(),
+		keepStatus: r.KeepStatus,
 	}
 	var err error
 	if r.Labels != "" {

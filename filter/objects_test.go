@@ -125,6 +125,57 @@ func TestWithheldByItsKeyIsNotRefused(t *testing.T) {
 	}
 }
 
+// What is syncer's own crosses neither with all namespaces nor by its name.
+func TestSyncersNamespaceStays(t *testing.T) {
+	for _, rule := range []string{`{resources: ["*"]}`, `{resources: ["*"], namespaces: [syncer-system]}`, `{resources: ["*"], namespaces: ["*-system"]}`} {
+		s := parsed(t, "apiVersion: syncer/v1alpha1\nkind: Policy\nmetadata: {name: shop}\nspec:\n  rules:\n    - "+rule+"\n")
+		key, value := configMap("syncer-system", "cursor.cloud.shop", "a=b")
+		for key, value := range map[string]string{
+			string(key):                                      string(value),
+			"/registry/namespaces/syncer-system":             `{"kind":"Namespace","apiVersion":"v1","metadata":{"name":"syncer-system"}}`,
+			"/registry/serviceaccounts/syncer-system/syncer": "k8s:enc:aescbc:v1:k1:...",
+		} {
+			if got := take(s, []byte(key), []byte(value)); got != "left (0): the namespace syncer-system is syncer's own in each cluster" {
+				t.Errorf("%s: %s: %s", rule, key, got)
+			}
+		}
+	}
+}
+
+// The status of a custom resource is part of it where a rule says so, for that
+// rule only.
+func TestKeepStatus(t *testing.T) {
+	const widgets = "apiVersion: syncer/v1alpha1\nkind: Policy\nmetadata: {name: shop}\nspec:\n  rules:\n" +
+		"    - {resources: [widgets.example.com], where: 'has(object.status)', to: /seen/}\n"
+	key := []byte("/registry/example.com/widgets/shop/w")
+	value := []byte(`{"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"w","namespace":"shop","uid":"0e1a"},"spec":{"size":3},"status":{"sold":7}}`)
+	const bare = `{"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"w","namespace":"shop"},"spec":{"size":3}`
+	for rule, want := range map[string]string{
+		`{resources: [widgets.example.com]}`:                                                             "rule 1: /kubernetes/widgets.example.com/shop/w = " + bare + "}",
+		`{resources: [widgets.example.com, services], keepStatus: true}`:                                 "rule 1: /kubernetes/widgets.example.com/shop/w = " + bare + `,"status":{"sold":7}}`,
+		`{resources: [widgets.example.com], keepStatus: true, where: "object.status.sold > 6"}`:          "rule 1: /kubernetes/widgets.example.com/shop/w = " + bare + `,"status":{"sold":7}}`,
+		`{resources: [widgets.example.com], keepStatus: true, transform: [{dropFields: [status.sold]}]}`: "rule 1: /kubernetes/widgets.example.com/shop/w = " + bare + `,"status":{}}`,
+	} {
+		s := parsed(t, widgets+"    - "+rule+"\n")
+		if got := take(s, key, value); got != want {
+			t.Errorf("%s:\n%s\nwant\n%s", rule, got, want)
+		}
+		before, keeps := string(s.Explain(key, value).Before), strings.Contains(rule, "keepStatus")
+		if strings.Contains(before, "status") != keeps {
+			t.Errorf("%s is explained with %s", rule, before)
+		}
+	}
+	plain, keeps := parsed(t, widgets), parsed(t, strings.Replace(widgets, "where:", "keepStatus: true, where:", 1))
+	if plain.Digest() == keeps.Digest() {
+		t.Error("a channel would not notice that the status crosses")
+	}
+	service := []byte(`{"apiVersion":"v1","kind":"Service","metadata":{"name":"s","namespace":"shop"},"spec":{"ports":[{"port":80}]},"status":{"loadBalancer":{"ingress":[{"ip":"192.0.2.1"}]}}}`)
+	s := parsed(t, widgets+"    - {resources: [widgets.example.com, services], keepStatus: true}\n")
+	if got := take(s, []byte("/registry/services/specs/shop/s"), service); !strings.HasPrefix(got, "rule 1: ") || strings.Contains(got, "192.0.2.1") {
+		t.Errorf("a Service crosses with its status: %s", got)
+	}
+}
+
 const edgePolicy = `apiVersion: syncer/v1alpha1
 kind: Policy
 metadata: {name: shop}

@@ -109,6 +109,10 @@ type Rule struct {
 	// Raw lets a prefix take in more than one resource of what an API server
 	// stores. Such a rule copies bytes and knows nothing of kinds.
 	Raw bool `yaml:"raw" json:",omitempty"`
+	// KeepStatus has custom resources cross with their status. It is for those
+	// whose definition has no status subresource: of the others an API server at
+	// an edge drops it.
+	KeepStatus bool `yaml:"keepStatus" json:",omitempty"`
 
 	// To replaces Prefix in delivered keys; "" delivers the rest of the key
 	// alone. Default: Prefix. With resources it is the prefix of the keys of

@@ -129,6 +129,7 @@ func (r Rule) objectFields() []string {
 		"namespaces": r.Namespaces != nil, "exceptNamespaces": r.ExceptNamespaces != nil,
 		"names": r.Names != nil, "exceptNames": r.ExceptNames != nil,
 		"labels": r.Labels != "", "where": r.Where != "", "transform": r.Transform != nil,
+		"keepStatus": r.KeepStatus,
 	} {
 		if set {
 			out = append(out, name)

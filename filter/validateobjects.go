@@ -2,6 +2,7 @@ package filter
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/labels"
@@ -25,6 +26,7 @@ func (p Policy) validateObjects(doc *strictyaml.Document, i int, c Cluster) {
 	}
 	p.validateResources(doc, i)
 	p.validateSecrets(doc, i)
+	p.validateStatus(doc, i)
 	p.validatePatterns(doc, i)
 	p.validateConditions(doc, i)
 	_, problems := transform.Compile(r.Transform)
@@ -108,6 +110,15 @@ func unknownResource(at strictyaml.Spot, word string) {
 	}
 	at.Hint("name it by plural and group, like configmaps, deployments.apps or widgets.example.com").
 		Problemf("there is no resource %q", word)
+}
+
+// validateStatus refuses a status that nothing of the rule crosses with.
+func (p Policy) validateStatus(doc *strictyaml.Document, i int) {
+	r := p.Spec.Rules[i]
+	if resources := r.resources(); r.KeepStatus && len(resources) > 0 && !slices.ContainsFunc(resources, func(one object.Resource) bool { return one.Custom }) {
+		doc.At(rulePath(i, "keepStatus")...).Hint("leave it out: the status of built-in kinds is for the edge's own cluster to write").
+			Problemf("keepStatus is for custom resources, and rule %q selects none", p.ruleName(i))
+	}
 }
 
 // validateSecrets wants secrets to be asked for three times: by name, by

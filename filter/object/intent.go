@@ -44,6 +44,17 @@ func (o Object) Intent() map[string]any {
 	return fields
 }
 
+// Status is the status of a custom resource, nil when there is none or it is of
+// another kind. It is no part of the intent: most definitions leave it to a
+// controller. Where one has no status subresource, it is as much asked for as
+// the rest. The caller owns it.
+func (o Object) Status() any {
+	if r, known := Lookup(o.Key.Word()); !known || !r.Custom {
+		return nil
+	}
+	return runtime.DeepCopyJSONValue(o.fields["status"])
+}
+
 // cleaning is an object on its way to its intent.
 type cleaning struct {
 	fields, metadata, spec map[string]any // missing ones are empty

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"strings"
 	"testing"
@@ -208,11 +209,11 @@ func TestIntentOfJSONStorageIsTheSame(t *testing.T) {
 }
 
 func TestARolloutChangesTheIntentTwice(t *testing.T) {
-	events, changes := 0, 0
+	events, changes := map[string]int{}, 0
 	var last []byte
 	for _, s := range readSamples(t, "rollout.jsonl.zst") {
-		events++
 		k, ok := s.parsed(t)
+		events[k.Word()]++
 		if !ok || s.Deleted || k.Word() == "events" {
 			continue
 		}
@@ -225,7 +226,8 @@ func TestARolloutChangesTheIntentTwice(t *testing.T) {
 			changes, last = changes+1, now
 		}
 	}
-	if events < 50 || changes != 2 {
-		t.Errorf("%d changes in %d events", changes, events)
+	want := map[string]int{"deployments.apps": 13, "replicasets.apps": 29, "pods": 45, "events": 33}
+	if !maps.Equal(events, want) || changes != 2 {
+		t.Errorf("%d changes in %v, want 2 in %v", changes, events, want)
 	}
 }

@@ -6,6 +6,10 @@ import (
 	"strings"
 )
 
+// SyncerNamespace is the namespace in which syncer keeps what is its own in a
+// cluster.
+const SyncerNamespace = "syncer-system"
+
 // Objects that every cluster makes for itself.
 var ownToEveryCluster = []Key{
 	{Resource: "services", Namespace: "default", Name: "kubernetes", Namespaced: true},
@@ -55,6 +59,8 @@ func Withheld(k Key, m Meta) (reason string, withheld bool) {
 
 func withheldName(k Key, word string) string {
 	switch prefix := reservedNames[word]; {
+	case k.Namespace == SyncerNamespace, word == "namespaces" && k.Name == SyncerNamespace:
+		return "the namespace " + SyncerNamespace + " is syncer's own in each cluster"
 	case slices.Contains(ownToEveryCluster, k):
 		return "every cluster makes its own"
 	case slices.Contains(ownToEveryNamespace[word], k.Name):

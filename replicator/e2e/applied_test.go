@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -136,6 +137,67 @@ func TestGuardStopsAnApply(t *testing.T) {
 	if parked := s.stopped(left); parked.Keys != 40 {
 		t.Errorf("the edge asks about %d keys", parked.Keys)
 	}
+}
+
+// What edges were left to keep counts as held: a policy that would delete it is
+// refused, and when it is approved the guard of the edge asks.
+func TestGuardStopsAnApplyThatDeletesOrphans(t *testing.T) {
+	t.Parallel()
+	guarded := func(policy string) string {
+		return strings.ReplaceAll(policy, "maxDeletePercent: 100", "maxDeletePercent: 20")
+	}
+	s := unconfigured(t)
+	for i := range 40 {
+		s.putConfigMap(fmt.Sprintf("app-%02d", i), "true")
+	}
+	s.startExporter()
+	s.startImporter()
+	s.apply(guarded(orphanPolicy))
+	s.report("is in sync with forty objects", func(e status.Edge) bool { return e.State == status.InSync && e.Keys == 40 })
+	mark := s.reports.mark()
+	for i := range 40 {
+		s.putConfigMap(fmt.Sprintf("app-%02d", i), "false")
+	}
+	s.keeps("released", mark, 40, s.objects())
+	reply, err := s.policies(asked(syncstream.ApplyPolicies, guarded(syncedPolicy)))
+	if fault.ExitCode(err) != int(fault.Safety) || reply.Plan == nil || reply.Plan.Stopped() != 1 {
+		t.Fatalf("%v, %+v", err, reply.Plan)
+	}
+	if stop := reply.Plan.Policies[0].Stops[0]; stop.Rule != "shop" || stop.Deletes != 40 || stop.Held != 40 {
+		t.Errorf("the guard stops %+v", stop)
+	}
+	req := asked(syncstream.ApplyPolicies, guarded(syncedPolicy))
+	req.Approve = true
+	if _, err := s.policies(req); err != nil {
+		t.Fatal(err)
+	}
+	if parked := s.stopped("shop"); parked.Keys != 40 {
+		t.Errorf("the edge asks about %d keys", parked.Keys)
+	}
+}
+
+// What cannot be read and was left to the edge stays there when no rule is about
+// it any more, and the plan says so.
+func TestPlanOfUnreadableObjectsOfADroppedRule(t *testing.T) {
+	t.Parallel()
+	flags := "    - {name: flags, prefix: /flags/}\n"
+	s := unconfigured(t)
+	s.putConfigMap("app", "true")
+	s.put("/flags/a", "1")
+	s.startExporter()
+	s.startImporter()
+	s.apply(syncedPolicy + flags)
+	s.report("is in sync with two keys", func(e status.Edge) bool { return e.State == status.InSync && e.Keys == 2 })
+	want := s.objects()
+	s.put("/registry/configmaps/shop/app", "k8s:enc:aescbc:v1:key1:xxxx")
+	s.until("it is released", func() bool { return len(s.released()) == 1 })
+	head, _, _ := strings.Cut(syncedPolicy, "    - name: shop")
+	mark := s.reports.mark()
+	rules := s.apply(head + flags).Policies[0].Rules
+	if last := rules[len(rules)-1]; last.Name != left || last.Held != 1 || last.Orphan.Count != 1 || last.Leave.Count != 0 {
+		t.Errorf("the plan is %+v", rules)
+	}
+	s.keeps("rule dropped", mark, 1, want)
 }
 
 // A plan writes nothing: not at the hub, not in the data directory, not at the

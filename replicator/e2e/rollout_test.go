@@ -21,13 +21,16 @@ spec:
 
 const rolled = "/kubernetes/deployments.apps/shop/rolled"
 
-// A Deployment that is created and rolled out once makes some 120 events of
-// etcd. Two of them change what was asked for, and reach the edge.
+// A Deployment that is created and rolled out once made 120 events of etcd. Two
+// of them change what was asked for, and reach the edge.
 func TestARolloutReachesTheEdgeAsTwoChanges(t *testing.T) {
 	t.Parallel()
 	events, err := kube.ReadSamples("../../testdata/kubernetes/rollout.jsonl.zst")
 	if err != nil {
 		t.Fatal(err)
+	}
+	if len(events) != 120 {
+		t.Errorf("the rollout made %d events", len(events))
 	}
 	s := newSite(t, withPolicy(shopPolicy))
 	edge := s.observe()

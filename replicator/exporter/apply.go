@@ -95,6 +95,7 @@ func (t *term) planFor(ctx context.Context, req jetstream.PolicyRequest, tell fu
 	}
 	s := newScale(now, enlist(next.showing(items), edges, roster{}, t.logger), names, req.Edge)
 	s.progress = tell
+	t.learnKept(ctx, s)
 	plan := &command.PolicyPlan{}
 	if plan.Revision, err = s.weigh(ctx, t.open); err != nil {
 		return nil, nil, fmt.Errorf("weigh the policies: %w", err)

@@ -18,6 +18,8 @@ type request struct {
 	ranges  *jetstream.RangesRequest
 	command *order
 	beat    bool // the edge has attached and waits for a heartbeat
+
+	released chan<- []string // has room for the answer: the keys that are released
 }
 
 // requestQueue bounds the requests that wait for a channel.
@@ -38,6 +40,8 @@ func (c *channel) take(ctx context.Context, r request) error {
 		c.takeRanges(r)
 	case r.beat:
 		c.beatSoon()
+	case r.released != nil:
+		return c.tellReleased(r.released)
 	case r.command != nil:
 		return c.publishCommand(ctx, r)
 	}

@@ -1,6 +1,7 @@
 package exporter
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -29,9 +30,11 @@ type scale struct {
 // one to the other.
 type pan struct {
 	policy    string
+	from      string // the channel as it is, "" for none
 	channel   string // as it would be
 	old, next *filter.Selection
 	edges     []string
+	kept      kept
 	rules     []filter.RuleInfo // of next
 	names     []string          // by rule, with leftRule at the end
 	counts    []command.PlannedRule
@@ -52,7 +55,7 @@ func newScale(now, next roster, names []string, only string) *scale {
 	take := func(policy, from, to string) *pan {
 		p := found[[2]string{from, to}]
 		if p == nil {
-			p = newPan(policy, now.lines[from].selection, next.lines[to])
+			p = newPan(policy, now.lines[from], next.lines[to])
 			found[[2]string{from, to}] = p
 			s.pans = append(s.pans, p)
 		}
@@ -74,8 +77,8 @@ func newScale(now, next roster, names []string, only string) *scale {
 	return s
 }
 
-func newPan(policy string, old *filter.Selection, next line) *pan {
-	p := &pan{policy: policy, channel: next.name, old: old, next: next.selection, rules: next.selection.Rules()}
+func newPan(policy string, old, next line) *pan {
+	p := &pan{policy: policy, from: old.name, channel: next.name, old: old.selection, next: next.selection, rules: next.selection.Rules()}
 	for _, r := range p.rules {
 		p.names = append(p.names, r.Name)
 	}
@@ -103,8 +106,9 @@ func (s *scale) weigh(ctx context.Context, open func(*filter.Selection) Source) 
 			return 0, fault.New(fault.General, "run the command again when the source compacts less often",
 				"the source was compacted %d times while it was read: %w", try, err)
 		}
-		for i, p := range s.pans {
-			s.pans[i].counts, s.pans[i].deletes = make([]command.PlannedRule, len(p.names)), make([]uint64, len(p.names))
+		for _, p := range s.pans {
+			p.counts, p.deletes = make([]command.PlannedRule, len(p.names)), make([]uint64, len(p.names))
+			p.kept.forget()
 		}
 	}
 }
@@ -135,6 +139,9 @@ func (s *scale) scan(ctx context.Context, open func(*filter.Selection) Source) (
 		if err := src.ScanAt(ctx, r, revision, s.put); err != nil {
 			return 0, err
 		}
+	}
+	for _, p := range s.pans {
+		p.putGone()
 	}
 	return revision, nil
 }
@@ -167,27 +174,38 @@ func (p *pan) put(it source.Item) {
 	if p.old != nil {
 		old = p.old.Take(it.Key, it.Value)
 	}
+	if next.Verdict == filter.Refused {
+		p.refused(it.Key, next)
+	}
+	p.putKept(it.Key, old, next)
 	held := old.Verdict == filter.Selected
-	at := len(p.rules) // the rule that holds the old key from now on
+	at := 0
 	if held {
-		if i := filter.RuleOf(p.rules, old.Key); i >= 0 {
-			at = i
-		}
+		at = p.ruleOf(old.Key)
 		p.counts[at].Held++
 	}
 	switch {
 	case next.Verdict == filter.Selected:
 		p.selected(old, next, held, at)
-	case next.Verdict == filter.Refused:
-		p.refused(it.Key, next)
-		if held && !slices.ContainsFunc(p.next.Places(it.Key), func(k []byte) bool { return string(k) == string(old.Key) }) {
-			p.leaves(old, at)
-		}
-	case held && next.Verdict == filter.Left && next.Orphan && at < len(p.rules):
+	case held && !p.stays(it.Key, old.Key, next):
+		p.leaves(old.Key, at)
+	case held && next.Verdict != filter.Refused:
 		p.counts[at].Orphan.Add(string(old.Key))
-	case held:
-		p.leaves(old, at)
 	}
+}
+
+// ruleOf is the place of the rule that holds a key from now on.
+func (p *pan) ruleOf(key []byte) int {
+	if i := filter.RuleOf(p.rules, key); i >= 0 {
+		return i
+	}
+	return len(p.rules)
+}
+
+// stays reports whether the next channel would say that a key, where a source
+// key can be delivered, is the edges' own.
+func (p *pan) stays(sourceKey, key []byte, next filter.Outcome) bool {
+	return released(next) && slices.ContainsFunc(p.next.Places(sourceKey), func(k []byte) bool { return bytes.Equal(k, key) })
 }
 
 func (p *pan) selected(old, next filter.Outcome, held bool, at int) {
@@ -195,6 +213,9 @@ func (p *pan) selected(old, next filter.Outcome, held bool, at int) {
 	switch {
 	case !held:
 		c.Enter.Add(string(next.Key))
+	case string(old.Key) != string(next.Key) && p.orphaned(old.Key, at):
+		c.Enter.Add(string(next.Key))
+		p.counts[at].Orphan.Add(string(old.Key))
 	case string(old.Key) != string(next.Key):
 		c.Move.Add(string(next.Key))
 		p.deletes[at]++
@@ -214,9 +235,25 @@ func (p *pan) refused(key []byte, next filter.Outcome) {
 	}
 }
 
-func (p *pan) leaves(old filter.Outcome, at int) {
-	p.counts[at].Leave.Add(string(old.Key))
+// leaves counts a key that edges hold and the next channel does not.
+func (p *pan) leaves(key []byte, at int) {
+	if p.orphaned(key, at) {
+		p.counts[at].Orphan.Add(string(key))
+		return
+	}
+	p.counts[at].Leave.Add(string(key))
 	p.deletes[at]++
+}
+
+// orphaned reports whether edges keep a key that no rule is about any more: the
+// rule that it had leaves orphans.
+func (p *pan) orphaned(key []byte, at int) bool {
+	if at < len(p.rules) {
+		return false
+	}
+	rules := p.old.Rules()
+	i := filter.RuleOf(rules, key)
+	return i >= 0 && rules[i].OnLeave == filter.LeaveOrphan
 }
 
 // changes reports whether the edges of the pan would get or lose anything.

@@ -18,6 +18,9 @@ type still struct {
 	Source
 	items   []source.Item
 	compact int // scans that a compaction breaks
+
+	told     bool     // by the channel's index,
+	released []string // that these keys are released
 }
 
 func (s *still) Current(context.Context) (int64, error) { return 7, nil }
@@ -48,6 +51,11 @@ func weighs(t *testing.T, src *still, before, after string, edges ...Edge) comma
 	now := enlist(policiesOf(t, before), edges, roster{}, quiet)
 	s := newScale(now, enlist(policiesOf(t, after), edges, roster{}, quiet), []string{"store"}, "")
 	s.progress = func(uint64) {}
+	for _, p := range s.pans {
+		if src.told {
+			p.kept.tell(src.released)
+		}
+	}
 	if _, err := s.weigh(t.Context(), func(*filter.Selection) Source { return src }); err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +167,7 @@ func (s *still) object(name, label string) {
 // Objects enter and leave by what they are, are changed on the way, and are
 // counted when they cannot be read.
 func TestPlanOfObjects(t *testing.T) {
-	src := &still{}
+	src := &still{told: true}
 	src.object("a", "true")
 	src.object("b", "true")
 	src.object("c", "also")
@@ -179,6 +187,99 @@ func TestPlanOfObjects(t *testing.T) {
 		}
 		if r := p.Rules[0]; r.Refuse.Count > 0 && (len(r.Reasons) != 1 || !strings.Contains(r.Reasons[0], "encrypted")) {
 			t.Errorf("%s: refused because of %q", after, r.Reasons)
+		}
+	}
+}
+
+// Edges hold what was left to them, too: what was released because its rule
+// leaves orphans, or because it could not be read.
+func TestPlanOfReleasedKeys(t *testing.T) {
+	const head = "    - {name: shop, resources: [configmaps], namespaces: [shop], "
+	key := func(name string) string { return "/kubernetes/configmaps/shop/" + name }
+	labelled := func(src *still) {
+		for i := range 40 {
+			src.object(fmt.Sprintf("o%02d", i), "no")
+			src.released = append(src.released, key(fmt.Sprintf("o%02d", i)))
+		}
+	}
+	encrypted := func(src *still) {
+		for i := range 40 {
+			name := fmt.Sprintf("e%02d", i)
+			src.items = append(src.items, source.Item{Key: []byte("/registry/configmaps/shop/" + name), Value: []byte("k8s:enc:aescbc:v1:key1:xxxx")})
+			src.released = append(src.released, key(name))
+		}
+	}
+	for name, c := range map[string]struct {
+		fill                func(*still)
+		before, after, want string
+		onlyIndex           bool // can tell
+	}{
+		"orphans of a rule that deletes": {
+			labelled, head + "labels: sync=true, onLeave: orphan}\n", head + "labels: sync=true}\n",
+			"shop held 40 enter 0 change 0 move 0 leave 40 orphan 0 refuse 0 bytes 0\nstop shop 40 of 40 at x", false,
+		},
+		"orphans stay orphans": {
+			labelled, head + "labels: sync=true, onLeave: orphan}\n", head + "labels: sync=also, onLeave: orphan}\n",
+			"shop held 40 enter 0 change 0 move 0 leave 0 orphan 0 refuse 0 bytes 0", false,
+		},
+		"orphans enter": {
+			labelled, head + "labels: sync=true, onLeave: orphan}\n", head + "labels: sync=no}\n",
+			"shop held 40 enter 40 change 0 move 0 leave 0 orphan 0 refuse 0 bytes 6160", false,
+		},
+		"orphans of a rule that is dropped": {
+			labelled, head + "labels: sync=true, onLeave: orphan}\n", "    - {name: b, prefix: /b/}\n",
+			"b held 0 enter 0 change 0 move 0 leave 0 orphan 0 refuse 0 bytes 0\n" +
+				"(no longer in the policy) held 40 enter 0 change 0 move 0 leave 0 orphan 40 refuse 0 bytes 0", false,
+		},
+		"only those that were released": {
+			func(src *still) { labelled(src); src.released = src.released[:3] }, head + "labels: sync=true, onLeave: orphan}\n", head + "labels: sync=true}\n",
+			"shop held 3 enter 0 change 0 move 0 leave 3 orphan 0 refuse 0 bytes 0", true,
+		},
+		"orphans that the source deleted": {
+			func(src *still) { labelled(src); src.items = nil }, head + "labels: sync=true, onLeave: orphan}\n", head + "labels: sync=also, onLeave: orphan}\n",
+			"shop held 40 enter 0 change 0 move 0 leave 40 orphan 0 refuse 0 bytes 0\nstop shop 40 of 40 at x", true,
+		},
+		"unreadable ones that the rule names no more": {
+			encrypted, head + "labels: sync=true}\n", head + "labels: sync=true, names: [app]}\n",
+			"shop held 40 enter 0 change 0 move 0 leave 40 orphan 0 refuse 0 bytes 0\nstop shop 40 of 40 at x", false,
+		},
+		"unreadable ones that stay so": {
+			encrypted, head + "labels: sync=true}\n", head + "labels: sync=also}\n",
+			"shop held 40 enter 0 change 0 move 0 leave 0 orphan 0 refuse 40 bytes 0", false,
+		},
+		"unreadable ones of a rule that is dropped": {
+			encrypted, head + "labels: sync=true}\n", "    - {name: b, prefix: /b/}\n",
+			"b held 0 enter 0 change 0 move 0 leave 0 orphan 0 refuse 0 bytes 0\n" +
+				"(no longer in the policy) held 40 enter 0 change 0 move 0 leave 0 orphan 40 refuse 0 bytes 0", false,
+		},
+	} {
+		for _, told := range []bool{true, false} {
+			if c.onlyIndex && !told {
+				continue
+			}
+			src := &still{told: told, compact: scanTries - 1}
+			c.fill(src)
+			if got := planned(weighs(t, src, rules(c.before), rules(c.after), edgeWith("x", "store"))); got != c.want {
+				t.Errorf("%s, told by the index: %v\n--- got\n%s\n--- want\n%s", name, told, got, c.want)
+			}
+		}
+	}
+}
+
+// What a dropped rule with onLeave: orphan delivered stays at edges, and so it
+// does when it moves.
+func TestPlanOfADroppedRuleThatLeavesOrphans(t *testing.T) {
+	src := &still{told: true}
+	src.with("/a/", 40)
+	before := rules("    - {name: a, prefix: /a/, onLeave: orphan}\n")
+	for after, want := range map[string]string{
+		"    - {name: b, prefix: /b/}\n": "b held 0 enter 0 change 0 move 0 leave 0 orphan 0 refuse 0 bytes 0\n" +
+			"(no longer in the policy) held 40 enter 0 change 0 move 0 leave 0 orphan 40 refuse 0 bytes 0",
+		"    - {name: a, prefix: /a/, to: /else/}\n": "a held 0 enter 40 change 0 move 0 leave 0 orphan 0 refuse 0 bytes 400\n" +
+			"(no longer in the policy) held 40 enter 0 change 0 move 0 leave 0 orphan 40 refuse 0 bytes 0",
+	} {
+		if got := planned(weighs(t, src, before, rules(after), edgeWith("x", "store"))); got != want {
+			t.Errorf("--- got\n%s\n--- want\n%s", got, want)
 		}
 	}
 }

@@ -131,13 +131,30 @@ func (x Accept) refusesValue(value []byte) *unwanted {
 	}
 	m, err := object.ReadMeta(value)
 	switch {
-	case err == nil && m.Kind != "" && m.APIVersion != "":
-		return x.refusesObject(inNamespaceOf(wordOf(m.APIVersion, m.Kind), m.Namespace, m.Name))
-	case err != nil && !x.Secrets && mayBeObject(value):
+	case !x.Secrets && (err != nil && mayBeObject(value) || err == nil && tellsOfSecrets(value) && otherwiseSpelled(value)):
 		return &unwanted{"objects that cannot be read and may be Secrets, which this edge does not accept",
 			"leave them out of the policy, or write accept: {secrets: true} in edge.yaml and restart the importer"}
+	case err == nil && m.Kind != "" && m.APIVersion != "":
+		return x.refusesObject(inNamespaceOf(wordOf(m.APIVersion, m.Kind), m.Namespace, m.Name))
 	}
 	return nil
+}
+
+// otherwiseSpelled reports whether a JSON object says what it is under names
+// like Kind: readers that ignore case take them, and we do not.
+func otherwiseSpelled(value []byte) bool {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(value, &fields) != nil {
+		return false
+	}
+	for name := range fields {
+		for _, of := range []string{"kind", "apiVersion"} {
+			if name != of && strings.EqualFold(name, of) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // The encodings of stored objects besides JSON.
@@ -157,8 +174,11 @@ func (x Accept) looksInto(value []byte) bool {
 	if !bytes.HasPrefix(bytes.TrimLeft(value, " \t\r\n"), []byte("{")) {
 		return false
 	}
-	return len(x.Resources)+len(x.Namespaces) > 0 ||
-		!x.Secrets && (bytes.Contains(value, []byte("Secret")) || bytes.Contains(value, []byte(`\u`)))
+	return len(x.Resources)+len(x.Namespaces) > 0 || !x.Secrets && tellsOfSecrets(value)
+}
+
+func tellsOfSecrets(value []byte) bool {
+	return bytes.Contains(value, []byte("Secret")) || bytes.Contains(value, []byte(`\u`))
 }
 
 // mayBeObject reports whether somebody else may read a value that we cannot,

@@ -400,6 +400,8 @@ func TestHazardCustomResources(t *testing.T) {
 	} {
 		e.refuses(change.Change{Op: change.Put, Key: at, Value: intent(t, o)}, status.Invalid, reason)
 	}
+	kept := fmt.Appendf(nil, `{"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"w","namespace":%q},"status":{"sold":7}}`, e.namespace)
+	e.refuses(change.Change{Op: change.Put, Key: at, Value: kept}, status.Invalid, "it holds status, which is for the edge to decide")
 	wide := of("example.com/v1", "Widget", "", "w", nil)
 	e.refuses(e.put("widgets.example.com", wide), status.Invalid, "the scope Namespaced")
 	zone := e.put("zones.example.com", of("example.com/v1", "Zone", "", e.namespace, nil))

@@ -16,13 +16,14 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 
+	"github.com/syncer-io/syncer/filter/object"
 	"github.com/syncer-io/syncer/replicator/etcd/target"
 	"github.com/syncer-io/syncer/replicator/fault"
 	"github.com/syncer-io/syncer/replicator/kube/client"
 )
 
-// Namespace is syncer's own in a cluster. It is never part of a selection.
-const Namespace = "syncer-system"
+// Namespace is syncer's own in a cluster. Nothing in it crosses under any policy.
+const Namespace = object.SyncerNamespace
 
 // What the ConfigMaps of a channel are about, in a label of theirs.
 const (
