@@ -229,14 +229,7 @@ func TestFightGoesOn(t *testing.T) {
 	s.look()
 	s.target = &between{s.target, []func(){func() { s.edit("/flags/01", "at the very moment") }}}
 	for range 2 {
-		f := s.sight.fights["/flags/01"]
-		if f == nil || f.due.IsZero() {
-			t.Fatal("nobody puts the key right any more")
-		}
-		f.due = f.first
-		if err := s.notice(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		s.endPause("/flags/01")
 		s.look()
 	}
 	s.wantValue("/flags/01", "old")
