@@ -30,8 +30,13 @@ type site struct {
 // rules are apps and flags; flags is by the policy.
 func newSite(t *testing.T, policy conflict.Policy, ignore ...conflict.Ignore) *site {
 	t.Helper()
-	etcd := testbed.NewEtcd(t, testbed.EtcdConfig{Fast: true})
-	s := &site{applier: newApplierOn(t, etcd), t: t, cli: etcd.Client()}
+	cli := testbed.NewEtcd(t, testbed.EtcdConfig{Fast: true}).Client()
+	return newSiteBy(t, cli, cli, policy, ignore...)
+}
+
+func newSiteBy(t *testing.T, admin, edge *clientv3.Client, policy conflict.Policy, ignore ...conflict.Ignore) *site {
+	t.Helper()
+	s := &site{applier: newApplierBy(t, admin, edge), t: t, cli: admin}
 	s.rules[1].Conflict = string(policy)
 	for _, i := range ignore {
 		s.rules[1].Ignore = append(s.rules[1].Ignore, filter.Ignore{Paths: i.Paths, When: filter.When(i.When)})

@@ -288,9 +288,7 @@ func TestOldRecordIsNoBase(t *testing.T) {
 	s.look()
 	s.replicate(7, putOf("/flags/01", "new"))
 	s.look()
-	if err := s.keepValue(t.Context(), []byte("/flags/01"), conflict.Some([]byte("kept"))); err != nil {
-		t.Fatal(err)
-	}
+	s.wantDone(s.decide(command.TakeValue, func(c *command.Command) { c.Value = []byte("kept") }, "/flags/01"))
 	s.look()
 	s.edit("/flags/01", "local again")
 	s.look()
