@@ -182,7 +182,10 @@ func (a *applier) keepValue(ctx context.Context, t *task, v conflict.Value, how 
 				return err
 			}
 		}
-		return a.resolved(key, how, func(r *ledger.Record) { given(r, c) })
+		return a.resolved(key, how, func(r *ledger.Record) {
+			given(r, c)
+			r.LocalRevision, r.By = a.modRev, ""
+		})
 	}
 }
 
