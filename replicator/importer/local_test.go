@@ -355,13 +355,14 @@ func TestPausesOfAFightDouble(t *testing.T) {
 		s.edit("/flags/01", "local")
 		s.look()
 	}
-	for _, want := range []time.Duration{2, 4, 8, 16, 32, 60, 60} {
+	for _, seconds := range []int{2, 4, 8, 16, 32, 60, 60} {
+		want := time.Duration(seconds) * time.Second
 		s.edit("/flags/01", "local")
 		s.look()
 		s.wantParked(map[string]string{"/flags/01": status.Fighting})
 		f := s.sight.fights["/flags/01"]
-		if got := f.due.Sub(f.last); got != want*time.Second {
-			t.Errorf("the pause is %v, want %v", got, want*time.Second)
+		if got := f.due.Sub(f.last); got != want {
+			t.Errorf("the pause is %v, want %v", got, want)
 		}
 		s.endPause("/flags/01")
 		s.wantValue("/flags/01", "old")
