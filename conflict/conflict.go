@@ -108,8 +108,10 @@ type Case struct {
 	// Edge is what stands at the edge, Source what the source has now: equal to
 	// Base when only the edge changed.
 	Edge, Source Value
-	// BaseKnown: Base means something. Else nothing can be merged.
+	// BaseKnown: Base means something. Else nothing can be merged, for the reason
+	// BaseWhy, where that is known: "it has 90000 bytes".
 	BaseKnown bool
+	BaseWhy   string
 }
 
 // Decision says what to do with a key.

@@ -119,7 +119,11 @@ func (j *judge) merge(d Decision) Decision {
 func (j *judge) unmergeable() string {
 	switch {
 	case !j.BaseKnown:
-		return "cannot be merged: what was replicated last is not known"
+		why := "cannot be merged: what was replicated last is not known"
+		if j.BaseWhy != "" {
+			why += ": " + j.BaseWhy
+		}
+		return why
 	case j.Source.Equal(j.Base):
 		return "" // there is one change only
 	case !j.Edge.Present:

@@ -52,6 +52,7 @@ Exit code: 0 listed, 4 no answer in time, 5 unreachable.`,
 	cmd.Flags().StringVar(&o.prefix, "prefix", "", "only keys at the edge with this `prefix`")
 	cmd.Flags().Var(oneOf{&o.query.Type, conflictTypes}, "type", "only conflicts of this type")
 	cmd.Flags().BoolVar(&o.query.Open, "open", false, "only those that wait for somebody to decide")
+	cmd.Flags().BoolVar(&o.query.Ignored, "ignored", false, "also changes of nothing but ignored fields: the newest of each key")
 	cmd.Flags().DurationVar(&o.since, "since", 0, "only those of this time, like 24h")
 	cmd.Flags().Uint64Var(&o.query.Before, "before", 0, "only those older than the one with this `ID`")
 	cmd.Flags().IntVar(&o.query.Limit, "limit", 20, fmt.Sprintf("at most so many, up to %d", command.MaxConflicts))
@@ -103,7 +104,7 @@ func drawConflictList(p *page, items []conflictView, wide bool, now time.Time) {
 	rows := [][]cell{head}
 	for _, v := range items {
 		r := v.Conflict
-		row := plain(fmt.Sprint(r.ID), since(r.Time, now), string(r.Type), string(r.Outcome), standing(r), dash(r.By), quoted(r.Key))
+		row := plain(fmt.Sprint(r.ID), since(r.Time, now), dash(string(r.Type)), string(r.Outcome), standing(r), dash(r.By), quoted(r.Key))
 		if wide {
 			row = append(row, plain(dash(r.Rule), string(r.Policy), revision(r.SourceRevision), revision(r.LocalRevision), dash(r.Reason))...)
 		}

@@ -26,14 +26,16 @@ func newConflictsResolve(s *session) *cobra.Command {
 		Use:   "resolve KEY... --take source|edge|file=PATH|restore=ID",
 		Short: "Say what keys that are in conflict shall hold",
 		Long: `Say what keys at an edge shall hold, whether they wait for that or were decided
-otherwise:
+otherwise by their rule:
 
   source      what the source has
   edge        what stands at the edge
   file=PATH   the bytes of a file, of one key; - is standard input
   restore=ID  what the edge had in the record ID, of one key
 
-Keys that changed together are resolved together: name them all.
+source and edge are for keys that hold what the edge made of them, file and
+restore for all that are on record. Keys that changed together are resolved
+together: name them all.
 
 Exit code: 0 resolved, 1 the edge could not, 4 no answer in time, 5 unreachable.`,
 		Example: `  syncer conflicts resolve /flags/dark-mode --take source --edge store-1

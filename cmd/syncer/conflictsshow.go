@@ -25,7 +25,8 @@ func newConflictsShow(s *session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show ID|KEY",
 		Short: "Show one conflict, with what each side had",
-		Long: `Show the conflict with an ID, or the newest of a key. Values are the first 64 KiB
+		Long: `Show the conflict with an ID, or the newest of a key; changes of
+nothing but ignored fields are shown by their ID. Values are the first 64 KiB
 of what each side had, and from the cloud the first 8 KiB. Values of Secrets are
 not shown.
 
@@ -81,7 +82,7 @@ func (v conflictDetail) draw(p *page, now time.Time) {
 	p.line("Conflict  %d", r.ID)
 	p.line("Edge      %s", v.Edge)
 	p.line("Key       %s", quoted(r.Key))
-	p.line("Type      %s", r.Type)
+	p.line("Type      %s", dash(string(r.Type)))
 	p.line("Policy    %s of rule %s", dash(string(r.Policy)), dash(r.Rule))
 	p.line("Outcome   %s", r.Outcome)
 	p.line("State     %s", standing(r))

@@ -1,13 +1,14 @@
 package ledger
 
 import (
+	"bytes"
 	"encoding/binary"
 	"time"
 )
 
 // Append records conflicts in one atomic piece and gives their IDs, in their
 // order. They are on disk when it returns nil. Values are cut to
-// Options.MaxValue. To stay in bounds, the oldest resolved records go, and open
+// Options.MaxValue. Of a key's quiet records only the newest stays. To stay in bounds, the oldest resolved records go, and open
 // ones only when no resolved one is left; see Stats.
 func (l *Ledger) Append(records ...Record) (ids []uint64, err error) {
 	if len(records) == 0 {
@@ -16,6 +17,11 @@ func (l *Ledger) Append(records ...Record) (ids []uint64, err error) {
 	err = l.write(func(x *file) error {
 		ids = ids[:0]
 		for _, r := range records {
+			if r.Quiet() {
+				if err := x.removeQuiet(r.Key); err != nil {
+					return err
+				}
+			}
 			x.Last++
 			r.ID = x.Last
 			ids = append(ids, r.ID)
@@ -30,6 +36,17 @@ func (l *Ledger) Append(records ...Record) (ids []uint64, err error) {
 		return nil, err
 	}
 	return ids, nil
+}
+
+// removeQuiet removes the quiet record of a key.
+func (x *file) removeQuiet(key []byte) error {
+	return x.each(Filter{Key: key}, func(id uint64) (more bool, err error) {
+		r, err := x.get(id)
+		if err != nil || !bytes.Equal(r.Key, key) || !r.Quiet() {
+			return true, err
+		}
+		return false, x.remove(r)
+	})
 }
 
 func (x *file) evict(o Options) error {

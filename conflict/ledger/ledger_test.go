@@ -309,3 +309,31 @@ func TestAllAtOnce(t *testing.T) {
 		t.Errorf("%v, %+v", err, s)
 	}
 }
+
+// A key's changes of nothing but ignored fields take one place, and no conflict's.
+func TestOnlyTheNewestQuietRecordOfAKeyStays(t *testing.T) {
+	l := fresh(t, Options{MaxRecords: 4})
+	quiet := func(key string, revision int64) Record {
+		r := record(key)
+		r.Type, r.Outcome, r.LocalRevision = conflict.Clean, conflict.KeepEdge, revision
+		return r
+	}
+	decided := quiet("/a", 1)
+	decided.Resolved = &Resolution{How: "edge"}
+	add(t, l, record("/a"), decided, quiet("/ab", 1), quiet("/a", 1))
+	for i := range int64(10) {
+		add(t, l, quiet("/a", 2+i))
+	}
+	if got, want := ids(t, l, Filter{}), []uint64{14, 3, 2, 1}; !slices.Equal(got, want) {
+		t.Errorf("on record are %v, want %v", got, want)
+	}
+	if got, want := ids(t, l, Filter{Loud: true}), []uint64{2, 1}; !slices.Equal(got, want) {
+		t.Errorf("told are %v, want %v", got, want)
+	}
+	if r, _, err := l.Last([]byte("/a")); err != nil || r.LocalRevision != 11 {
+		t.Errorf("the last is %+v, %v", r, err)
+	}
+	if s, err := l.Stats(); err != nil || s.Records != 4 || s.Evicted != 0 {
+		t.Errorf("%+v, %v", s, err)
+	}
+}

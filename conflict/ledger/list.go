@@ -17,6 +17,7 @@ type Filter struct {
 	Prefix []byte        // of the key
 	Type   conflict.Type // "": any
 	Open   bool          // only those that are open
+	Loud   bool          // not those that are quiet
 	Since  time.Time     // not those from before
 	Before uint64        // only those with a lower ID, to go on where a limit ended; 0: all
 	Limit  int           // at most so many; 0: all
@@ -25,7 +26,7 @@ type Filter struct {
 
 func (f Filter) matches(r Record) bool {
 	return (len(f.Key) == 0 || bytes.Equal(r.Key, f.Key)) && bytes.HasPrefix(r.Key, f.Prefix) &&
-		(f.Type == "" || r.Type == f.Type) && (r.Open || !f.Open) && !r.Time.Before(f.Since)
+		(f.Type == "" || r.Type == f.Type) && (r.Open || !f.Open) && !(f.Loud && r.Quiet()) && !r.Time.Before(f.Since)
 }
 
 // List are the records that the filter selects, newest first.

@@ -35,8 +35,11 @@ type Record struct {
 	Edge   Value `json:"edge"`
 	Source Value `json:"source"`
 
+	// Meeting: it was decided when the source's change came to what the edge had
+	// made of the key before; else when the edge's was seen.
+	Meeting bool `json:"meeting,omitempty"`
 	// SourceRevision is of the source's change, LocalRevision of the edge's; 0
-	// when there is none.
+	// when there is none, or it is not known.
 	SourceRevision int64 `json:"sourceRevision,omitempty"`
 	LocalRevision  int64 `json:"localRevision,omitempty"`
 	// By is who changed it at the edge, as far as the edge tells.
@@ -49,6 +52,11 @@ type Record struct {
 	Open     bool        `json:"open,omitempty"`
 	Resolved *Resolution `json:"resolved,omitempty"`
 }
+
+// Quiet reports whether the record is of no conflict and asks nothing of anybody:
+// the edge changed nothing but fields that are left to it. It tells what was
+// replicated last.
+func (r Record) Quiet() bool { return !r.Type.Conflict() && !r.Open && r.Resolved == nil }
 
 // Resolution says how somebody decided.
 type Resolution struct {
@@ -76,6 +84,11 @@ func Of(v conflict.Value) Value {
 	}
 	hash := sha256.Sum256(v.Bytes)
 	return Value{Present: true, Bytes: v.Bytes, Size: len(v.Bytes), Hash: hex.EncodeToString(hash[:])}
+}
+
+// Same reports whether two values are known to be equal.
+func (v Value) Same(w Value) bool {
+	return !v.Unknown && !w.Unknown && v.Present == w.Present && v.Size == w.Size && v.Hash == w.Hash
 }
 
 // Value is what the key had, when all of it is known.

@@ -19,10 +19,13 @@ type Query struct {
 	// Values has values told; it needs a Limit of 1.
 	Values bool `json:"values,omitempty"`
 
-	Key    []byte    `json:"key,omitempty"` // exactly this one
-	Prefix []byte    `json:"prefix,omitempty"`
-	Type   string    `json:"type,omitempty"`
-	Open   bool      `json:"open,omitempty"` // only those that somebody has to decide
+	Key    []byte `json:"key,omitempty"` // exactly this one
+	Prefix []byte `json:"prefix,omitempty"`
+	Type   string `json:"type,omitempty"`
+	Open   bool   `json:"open,omitempty"` // only those that somebody has to decide
+	// Ignored has changes of nothing but ignored fields told, too.
+	Ignored bool `json:"ignored,omitempty"`
+
 	Since  time.Time `json:"since,omitzero"`
 	Before uint64    `json:"before,omitempty"` // an ID: only older ones
 	Limit  int       `json:"limit,omitempty"`  // 0: MaxConflicts
@@ -70,7 +73,7 @@ func (q Query) Find(l Ledger) (found []ledger.Record, more bool, err error) {
 		limit = MaxConflicts
 	}
 	found, err = l.List(ledger.Filter{
-		Key: q.Key, Prefix: q.Prefix, Type: conflict.Type(q.Type), Open: q.Open, Since: q.Since, Before: q.Before,
+		Key: q.Key, Prefix: q.Prefix, Type: conflict.Type(q.Type), Open: q.Open, Loud: !q.Ignored, Since: q.Since, Before: q.Before,
 		Limit: limit + 1, // one more tells whether there are others
 		Bare:  !q.Values,
 	})

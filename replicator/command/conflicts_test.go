@@ -127,7 +127,7 @@ func TestCheckOfConflicts(t *testing.T) {
 		"":                                    resolve(func(*command.Command) {}),
 		"names the keys":                      resolve(func(c *command.Command) { c.Keys = nil }),
 		"resolve names the keys":              resolve(func(c *command.Command) { c.Keys = [][]byte{{}} }),
-		"101 keys":                            resolve(func(c *command.Command) { c.Keys = keys(101) }),
+		"1001 keys":                           resolve(func(c *command.Command) { c.Keys = keys(command.MaxKeys + 1) }),
 		"1 keys of 100000":                    resolve(func(c *command.Command) { c.Keys = [][]byte{bytes.Repeat([]byte("k"), 100_000)} }),
 		`not "newest"`:                        resolve(func(c *command.Command) { c.Take = "newest" }),
 		"for one key, not for 2":              resolve(func(c *command.Command) { c.Keys, c.Take = keys(2), command.TakeValue }),

@@ -19,7 +19,7 @@ const (
 // Bounds of Resolve. A command goes through the control socket, and through the
 // hub in one frame.
 const (
-	MaxKeys  = 100
+	MaxKeys  = 1000
 	MaxValue = 128 << 10 // bytes of Value
 	maxKeys  = 64 << 10  // bytes of all keys
 )

@@ -82,6 +82,8 @@ func set(q *command.Query, name, text string) (err error) {
 		q.Type = text
 	case "open":
 		q.Open, err = strconv.ParseBool(text)
+	case "ignored":
+		q.Ignored, err = strconv.ParseBool(text)
 	case "since":
 		q.Since, err = time.Parse(time.RFC3339Nano, text)
 	case "before":
@@ -89,7 +91,7 @@ func set(q *command.Query, name, text string) (err error) {
 	case "limit":
 		q.Limit, err = strconv.Atoi(text)
 	default:
-		err = errors.New("there is no such part; use record, key, values, prefix, type, open, since, before or limit")
+		err = errors.New("there is no such part; use record, key, values, prefix, type, open, ignored, since, before or limit")
 	}
 	return err
 }
@@ -108,6 +110,7 @@ func writeQuery(q command.Query) string {
 	put("prefix", string(q.Prefix), len(q.Prefix) > 0)
 	put("type", q.Type, q.Type != "")
 	put("open", "true", q.Open)
+	put("ignored", "true", q.Ignored)
 	put("since", q.Since.Format(time.RFC3339Nano), !q.Since.IsZero())
 	put("before", strconv.FormatUint(q.Before, 10), q.Before > 0)
 	put("limit", strconv.Itoa(q.Limit), q.Limit != 0)

@@ -78,7 +78,7 @@ func TestAnImporterWithoutALedgerSaysSo(t *testing.T) {
 }
 
 func FuzzReadQuery(f *testing.F) {
-	f.Add("prefix=/a/&open=true&limit=7")
+	f.Add("prefix=/a/&open=true&ignored=true&limit=7")
 	f.Add("key=%ff&values=true&limit=1&since=2026-03-01T12:00:00Z")
 	f.Add("record=1&before=2&type=group")
 	f.Fuzz(func(t *testing.T, raw string) {

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"testing"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -75,7 +76,9 @@ func TestLocalEditIsPutBackOffline(t *testing.T) {
 	s.put("/apps/known", "as the source has it")
 	s.settle()
 	s.stopHub()
+	events := s.target.Client().Watch(clientv3.WithRequireLeader(t.Context()), "/apps/known")
 	tr.writeTarget(put("/apps/known", "edited offline"), clientv3.OpDelete("/apps/gone"))
+	t.Logf("the edit was put back %v after a watch told of it", timeBetween(t, events, "edited offline", "as the source has it"))
 	s.waitEqual(patience)
 	d.stopImporter()
 	tr.writeTarget(clientv3.OpDelete("/apps/known"), put("/edge/flags/extra", "made here"))
@@ -84,4 +87,29 @@ func TestLocalEditIsPutBackOffline(t *testing.T) {
 	s.startHub()
 	s.settle()
 	s.check(tr)
+}
+
+// timeBetween is the time from when a watch tells that its key has one value to when
+// it tells of the next.
+func timeBetween(t *testing.T, events clientv3.WatchChan, first, next string) time.Duration {
+	t.Helper()
+	var seen time.Time
+	for over := time.After(patience); ; {
+		select {
+		case resp, open := <-events:
+			if !open || resp.Err() != nil {
+				t.Fatalf("the watch of the target ended: %v", resp.Err())
+			}
+			for _, e := range resp.Events {
+				switch value := string(e.Kv.Value); {
+				case seen.IsZero() && value == first:
+					seen = time.Now()
+				case !seen.IsZero() && value == next:
+					return time.Since(seen)
+				}
+			}
+		case <-over:
+			t.Fatalf("the key did not get %q and then %q", first, next)
+		}
+	}
 }

@@ -94,6 +94,9 @@ func (a *applier) commitAll(ctx context.Context, changes []change.Change, cursor
 func (a *applier) wroteChange(c change.Change) {
 	if _, merged := a.merging[string(c.Key)]; merged {
 		delete(a.merging, string(c.Key))
+		if k := a.parked.keys[string(c.Key)]; k != nil {
+			k.Present, k.group.dirty = c.Op == change.Put, true
+		}
 		return
 	}
 	if c.Op == change.Put {

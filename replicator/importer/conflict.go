@@ -127,6 +127,7 @@ func (a *applier) reconciled(ctx context.Context, s change.Changeset) (change.Ch
 type meeting struct {
 	cases []conflict.Case
 	dirty []bool
+	edits []target.Local // of those that are dirty
 }
 
 // meeting reads what the edge has of the keys, and what was replicated last of
@@ -145,15 +146,56 @@ func (a *applier) meeting(ctx context.Context, revision int64, changes []change.
 		}
 		x := conflict.Case{Key: c.Key, Edge: conflict.Value{Present: rev > 0, Bytes: value}}
 		x.Source = conflict.Value{Present: c.Op == change.Put, Bytes: c.Value}
-		d := dirty(c.Key)
+		d, edit := dirty(c.Key), target.Local{}
 		if !d {
 			x.Base, x.BaseKnown = x.Edge, true
-		} else if x.Base, x.BaseKnown, err = a.lastReplicated(c.Key, revision); err != nil {
+		} else if edit, err = a.dirtied(&x, rev, revision); err != nil {
 			return m, err
 		}
-		m.cases, m.dirty = append(m.cases, x), append(m.dirty, d)
+		m.cases, m.dirty, m.edits = append(m.cases, x), append(m.dirty, d), append(m.edits, edit)
 	}
 	return m, nil
+}
+
+// dirtied completes a case of a key that the edge changed, and that stands at a
+// revision of the target. It gives the edge's edit as far as that is on record.
+func (a *applier) dirtied(x *conflict.Case, at, revision int64) (edit target.Local, err error) {
+	if x.Base, x.BaseKnown, err = a.lastReplicated(x.Key, revision); err != nil {
+		return edit, err
+	}
+	records, err := a.im.ledger.List(ledger.Filter{Key: x.Key, Limit: mostTries})
+	if err != nil {
+		return edit, err
+	}
+	if !x.BaseKnown {
+		x.BaseWhy = tooLong(records, revision)
+	}
+	edit.Revision = at
+	i := slices.IndexFunc(records, func(r ledger.Record) bool { return r.LocalRevision > 0 })
+	if i < 0 {
+		return edit, nil
+	}
+	k := a.parked.keys[string(x.Key)]
+	ours := k != nil && (k.group.Why == status.Merged || k.group.Why == status.Kept) // what stands there, maybe
+	if r := records[i]; ours || r.Edge.Same(ledger.Of(x.Edge)) {
+		edit.Revision, edit.By = r.LocalRevision, r.By
+	}
+	return edit, nil
+}
+
+// tooLong is why what was replicated last before a revision of the source is not
+// known although it is on record, "" when that is not the reason.
+func tooLong(records []ledger.Record, before int64) string {
+	for _, r := range records {
+		if r.Meeting && r.SourceRevision == before {
+			continue // of an earlier try
+		}
+		if v := r.Source; v.Truncated {
+			return fmt.Sprintf("it has %d bytes, and of a value %d are kept on record", v.Size, len(v.Bytes))
+		}
+		return ""
+	}
+	return ""
 }
 
 // decide gives what is written of a meeting, and sets aside what is not.
@@ -170,7 +212,8 @@ func (a *applier) decide(ctx context.Context, m meeting, revision int64) ([]chan
 			if len(m.cases) > 1 {
 				group = revision
 			}
-			a.note(d, rule, c, target.Local{}, revision, group)
+			a.note(d, rule, c, m.edits[i], revision, group)
+			a.notes[len(a.notes)-1].Meeting = true
 		}
 		reason = cmp.Or(reason, d.Reason)
 		switch d.Outcome {
@@ -229,8 +272,7 @@ func (a *applier) lastReplicated(key []byte, before int64) (v conflict.Value, kn
 	if err != nil || len(records) == 0 {
 		return v, false, err
 	}
-	// A record that tells of an edit has its revision at the target.
-	meets := func(r ledger.Record) bool { return r.SourceRevision == before && r.LocalRevision == 0 }
+	meets := func(r ledger.Record) bool { return r.Meeting && r.SourceRevision == before }
 	inVain := slices.IndexFunc(records, meets)
 	for i := inVain; i >= 0 && i < len(records) && records[i].SourceRevision <= before; i++ {
 		if meets(records[i]) {
@@ -353,7 +395,7 @@ func (a *applier) rejoinOne(ctx context.Context, c change.Change, edge bool) err
 		if x := &m.cases[0]; first == nil {
 			first = x
 		} else if edge { // by now the source's new value is on record
-			x.Base, x.BaseKnown = first.Base, first.BaseKnown
+			x.Base, x.BaseKnown, x.BaseWhy = first.Base, first.BaseKnown, first.BaseWhy
 		}
 		write, err := a.decide(ctx, m, a.position)
 		if err != nil {

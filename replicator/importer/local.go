@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/syncer-io/syncer/conflict"
 	"github.com/syncer-io/syncer/filter"
@@ -381,85 +380,6 @@ func (a *applier) wroteAll(revision int64, changes []change.Change) {
 	for _, c := range changes {
 		a.wroteChange(c)
 	}
-}
-
-// fight is a key that is changed again and again.
-type fight struct {
-	first  time.Time
-	times  int
-	pause  time.Duration
-	due    time.Time // when it is put right again; zero while it is not put off
-	source conflict.Value
-}
-
-const (
-	// fightTimes is how often within fightWithin a key is put right at once.
-	fightTimes  = 5
-	fightWithin = time.Minute
-	// fightPause is the first pause after that; it doubles up to mostFightPause.
-	fightPause     = 2 * time.Second
-	mostFightPause = time.Minute
-	// mostFights bounds how many values are remembered. A key beyond them is put
-	// right by the next comparison.
-	mostFights = 256
-)
-
-// fought counts that a key is to be put right, and reports whether that is put
-// off.
-func (s *sight) fought(c conflict.Case) bool {
-	now := time.Now()
-	f := s.fights[string(c.Key)]
-	if f == nil || now.Sub(f.first) > fightWithin && f.pause == 0 || f.pause > 0 && now.Sub(f.due) > 2*mostFightPause {
-		f = &fight{first: now}
-		if len(s.fights) >= mostFights {
-			s.forgive(now)
-		}
-		if len(s.fights) < mostFights {
-			s.fights[string(c.Key)] = f
-		}
-	}
-	if f.times++; f.times <= fightTimes {
-		return false
-	}
-	f.pause = min(max(fightPause, 2*f.pause), mostFightPause)
-	f.due, f.source = now.Add(f.pause), c.Source
-	return true
-}
-
-// forgive forgets fights that are over.
-func (s *sight) forgive(now time.Time) {
-	for k, f := range s.fights {
-		if f.pause == 0 && now.Sub(f.first) > fightWithin {
-			delete(s.fights, k)
-		}
-	}
-}
-
-// fightOn puts keys right that are due again.
-func (a *applier) fightOn(ctx context.Context) error {
-	now := time.Now()
-	for key, f := range a.sight.fights {
-		if f.due.IsZero() || now.Before(f.due) {
-			continue
-		}
-		k := a.parked.keys[key]
-		if k == nil || k.group.Why != status.Fighting || changeSum(key, f.source) != k.Sum {
-			delete(a.sight.fights, key) // something else was decided meanwhile
-			continue
-		}
-		rev, err := a.onRecord(ctx, []byte(key), f.source, true)
-		if err != nil {
-			return err
-		}
-		f.due = time.Time{}
-		if err := a.mendAll(ctx, []mend{{changeTo([]byte(key), f.source), max(rev, a.sight.seen), nil}}); err != nil {
-			return err
-		}
-		if k := a.parked.keys[key]; k != nil && k.group.Why == status.Fighting { // somebody was faster
-			f.due = now.Add(f.pause)
-		}
-	}
-	return nil
 }
 
 func changeSum(key string, v conflict.Value) (sum digest.Sum) {

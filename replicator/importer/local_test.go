@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"testing"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -29,8 +30,13 @@ type site struct {
 // rules are apps and flags; flags is by the policy.
 func newSite(t *testing.T, policy conflict.Policy, ignore ...conflict.Ignore) *site {
 	t.Helper()
-	etcd := testbed.NewEtcd(t, testbed.EtcdConfig{Fast: true})
-	s := &site{applier: newApplierOn(t, etcd), t: t, cli: etcd.Client()}
+	cli := testbed.NewEtcd(t, testbed.EtcdConfig{Fast: true}).Client()
+	return newSiteBy(t, cli, cli, policy, ignore...)
+}
+
+func newSiteBy(t *testing.T, admin, edge *clientv3.Client, policy conflict.Policy, ignore ...conflict.Ignore) *site {
+	t.Helper()
+	s := &site{applier: newApplierBy(t, admin, edge), t: t, cli: admin}
 	s.rules[1].Conflict = string(policy)
 	for _, i := range ignore {
 		s.rules[1].Ignore = append(s.rules[1].Ignore, filter.Ignore{Paths: i.Paths, When: filter.When(i.When)})
@@ -322,13 +328,116 @@ func TestFightIsReported(t *testing.T) {
 	s.look()
 	s.wantParked(map[string]string{"/flags/01": status.Fighting})
 	s.wantEqual()
-	s.sight.fights["/flags/01"].due = s.sight.fights["/flags/01"].first // the pause is over
-	if err := s.notice(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	s.endPause("/flags/01")
 	s.wantValue("/flags/01", "old")
 	s.wantParked(nil)
 	s.wantEqual()
+}
+
+// endPause has the pause of a key that is fought over be over.
+func (s *site) endPause(key string) {
+	s.t.Helper()
+	f := s.sight.fights[key]
+	if f == nil || f.due.IsZero() {
+		s.t.Fatalf("nobody puts %s right any more", key)
+	}
+	f.due = f.first
+	if err := s.notice(s.t.Context()); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// A fight that goes on after a pause is the same fight: the next pause is twice as
+// long, up to a bound.
+func TestPausesOfAFightDouble(t *testing.T) {
+	s := newSite(t, conflict.SourceWins)
+	for range fightTimes {
+		s.edit("/flags/01", "local")
+		s.look()
+	}
+	for _, seconds := range []int{2, 4, 8, 16, 32, 60, 60} {
+		want := time.Duration(seconds) * time.Second
+		s.edit("/flags/01", "local")
+		s.look()
+		s.wantParked(map[string]string{"/flags/01": status.Fighting})
+		f := s.sight.fights["/flags/01"]
+		if got := f.due.Sub(f.last); got != want {
+			t.Errorf("the pause is %v, want %v", got, want)
+		}
+		s.endPause("/flags/01")
+		s.wantValue("/flags/01", "old")
+		s.wantParked(nil)
+	}
+	s.sight.fights["/flags/01"].last = time.Now().Add(-2*mostFightPause - time.Second)
+	s.edit("/flags/01", "local")
+	s.look()
+	s.wantValue("/flags/01", "old") // a new one
+	s.wantEqual()
+}
+
+// others are fights over as many keys as are remembered, each with so many edits.
+func (s *site) others(times int) {
+	for i := range mostFights {
+		for range times {
+			s.sight.fought(conflict.Case{Key: fmt.Appendf(nil, "/other/%03d", i)})
+		}
+	}
+}
+
+// A key beyond those that are remembered is limited as well.
+func TestFightsBeyondThoseThatAreRemembered(t *testing.T) {
+	s := newSite(t, conflict.SourceWins)
+	s.others(1)
+	for range fightTimes + 1 {
+		s.edit("/flags/01", "local")
+		s.look()
+	}
+	s.wantParked(map[string]string{"/flags/01": status.Fighting})
+	if n := len(s.sight.fights); n > mostFights {
+		t.Errorf("%d fights are remembered", n)
+	}
+}
+
+// Keys that are changed in turn are limited, however many they are.
+func TestFightsInTurnAreLimited(t *testing.T) {
+	s := newSite(t, conflict.SourceWins)
+	now := 0
+	for round := range 3 * fightTimes {
+		now = 0
+		for i := range 2 * mostFights {
+			if !s.sight.fought(conflict.Case{Key: fmt.Appendf(nil, "/other/%03d", i)}) {
+				now++
+			}
+		}
+		if n := len(s.sight.fights); n > mostFights {
+			t.Fatalf("%d fights are remembered in round %d", n, round)
+		}
+	}
+	if now > 0 {
+		t.Errorf("%d keys are put right at once for ever", now)
+	}
+}
+
+// While all that are remembered are put off, a further key is put off as well, and
+// put right once there is room.
+func TestFightBesideTooManyThatArePutOff(t *testing.T) {
+	s := newSite(t, conflict.SourceWins)
+	s.others(fightTimes + 1)
+	s.edit("/flags/01", "local")
+	s.look()
+	s.wantParked(map[string]string{"/flags/01": status.Fighting})
+	s.wantEqual()
+	s.sight.fights["/other/000"].due = s.sight.fights["/other/000"].first // which nobody fights over any more
+	if err := s.notice(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.endPause("/flags/01")
+	s.wantValue("/flags/01", "old")
+	s.wantParked(nil)
+	s.wantEqual()
+	if n := len(s.sight.fights); n > mostFights {
+		t.Errorf("%d fights are remembered", n)
+	}
 }
 
 // C8: what others wrote while the importer was away is known before anything is

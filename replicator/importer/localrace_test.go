@@ -229,14 +229,7 @@ func TestFightGoesOn(t *testing.T) {
 	s.look()
 	s.target = &between{s.target, []func(){func() { s.edit("/flags/01", "at the very moment") }}}
 	for range 2 {
-		f := s.sight.fights["/flags/01"]
-		if f == nil || f.due.IsZero() {
-			t.Fatal("nobody puts the key right any more")
-		}
-		f.due = f.first
-		if err := s.notice(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		s.endPause("/flags/01")
 		s.look()
 	}
 	s.wantValue("/flags/01", "old")
@@ -295,9 +288,7 @@ func TestOldRecordIsNoBase(t *testing.T) {
 	s.look()
 	s.replicate(7, putOf("/flags/01", "new"))
 	s.look()
-	if err := s.keepValue(t.Context(), []byte("/flags/01"), conflict.Some([]byte("kept"))); err != nil {
-		t.Fatal(err)
-	}
+	s.wantDone(s.decide(command.TakeValue, func(c *command.Command) { c.Value = []byte("kept") }, "/flags/01"))
 	s.look()
 	s.edit("/flags/01", "local again")
 	s.look()

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+
 	"github.com/syncer-io/syncer/filter"
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/command"
@@ -26,9 +28,16 @@ func newApplier(t *testing.T) *applier {
 
 func newApplierOn(t *testing.T, etcd *testbed.Etcd) *applier {
 	t.Helper()
+	return newApplierBy(t, etcd.Client(), etcd.Client())
+}
+
+// newApplierBy writes as one user what the target holds, and stands before it as
+// another.
+func newApplierBy(t *testing.T, admin, edge *clientv3.Client) *applier {
+	t.Helper()
 	for _, prefix := range []string{"/apps/", "/flags/"} {
 		for i := range 20 {
-			if _, err := etcd.Client().Put(t.Context(), fmt.Sprintf("%s%02d", prefix, i), "old"); err != nil {
+			if _, err := admin.Put(t.Context(), fmt.Sprintf("%s%02d", prefix, i), "old"); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -36,7 +45,7 @@ func newApplierOn(t *testing.T, etcd *testbed.Etcd) *applier {
 	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
 	ranges := []change.Range{change.PrefixRange([]byte("/apps/")), change.PrefixRange([]byte("/flags/"))}
 	im := New(Config{Name: "store-1", Source: "cloud", Channel: "flags", DataDir: t.TempDir()}, nil, nil, logger)
-	opened, err := target.Open(t.Context(), etcd.Client(), target.CursorKey{Source: "cloud", Channel: "flags"}, logger, target.WithRanges(ranges))
+	opened, err := target.Open(t.Context(), edge, target.CursorKey{Source: "cloud", Channel: "flags"}, logger, target.WithRanges(ranges))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package importer
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/command"
 	"github.com/syncer-io/syncer/replicator/etcd/target"
+	"github.com/syncer-io/syncer/replicator/fault"
 	"github.com/syncer-io/syncer/replicator/status"
 )
 
@@ -56,32 +58,19 @@ func (a *applier) resolve(ctx context.Context, t *task) error {
 	if err != nil || t.shown.Reason != "" {
 		return err
 	}
-	for _, key := range t.command.Keys {
-		if k := a.parked.keys[string(key)]; value == nil && (k == nil || !status.Local(k.group.Why)) {
-			t.shown.Reason = fmt.Sprintf("key %q is not in conflict: there is nothing to decide", key)
-			t.shown.Try = "syncer conflicts list"
-			return nil
-		}
-		if !a.selects(key) {
-			t.shown.Reason, t.shown.Try = fmt.Sprintf("key %q is not replicated to this edge", key), "syncer policy explain"
-			return nil
-		}
+	if err := a.resolvable(t, value); err != nil || t.shown.Reason != "" {
+		return err
 	}
 	switch {
 	case value != nil:
-		err = a.keepValue(ctx, t.command.Keys[0], *value)
+		err = a.keepValue(ctx, t, *value, how)
 	case t.command.Take == command.TakeEdge:
 		err = a.keepEdge(ctx, t.command.Keys)
 	default:
-		err = a.takeSource(ctx, t.command.Keys)
+		err = a.takeSource(ctx, t)
 	}
-	if err != nil {
+	if err != nil || t.shown.Reason != "" {
 		return err
-	}
-	for _, key := range t.command.Keys {
-		if err := a.settled(key, how); err != nil {
-			return err
-		}
 	}
 	t.shown.Keys = len(t.command.Keys)
 	return nil
@@ -117,7 +106,15 @@ func (a *applier) keepEdge(ctx context.Context, keys [][]byte) error {
 	for _, key := range keys {
 		a.moveTo(status.Kept, "somebody decided that the edge's value stays", a.parked.keys[string(key)])
 	}
-	return a.parked.save(ctx, a)
+	if err := a.parked.save(ctx, a); err != nil {
+		return err
+	}
+	for _, key := range keys {
+		if err := a.resolved(key, string(command.TakeEdge), func(r *ledger.Record) { r.Outcome = conflict.KeepEdge }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // moveTo takes a key that waits into a group of its own.
@@ -141,71 +138,116 @@ func (a *applier) moveTo(why, reason string, k *parkedKey) {
 	a.parked.groups[len(a.parked.groups)-1].dirty = true
 }
 
-// keepValue has a key hold a value that somebody gave.
-func (a *applier) keepValue(ctx context.Context, key []byte, v conflict.Value) error {
+// keepValue has a key hold a value that somebody gave. One that the target does
+// not take leaves everything as it was, and fails the task.
+func (a *applier) keepValue(ctx context.Context, t *task, v conflict.Value, how string) error {
+	const reason = "somebody gave the value that the edge holds"
+	key := t.command.Keys[0]
 	for {
-		reason := "somebody gave the value that the edge holds"
-		if k := a.parked.keys[string(key)]; k != nil {
-			source, known, err := a.lastReplicated(key, never)
-			if err != nil {
-				return err
+		c := conflict.Case{Key: key, Edge: v}
+		waits := a.parked.has(key)
+		var err error
+		if waits {
+			c.Source, c.BaseKnown, err = a.lastReplicated(key, never)
+			if err == nil {
+				_, err = a.onRecord(ctx, key, c.Source, c.BaseKnown)
 			}
-			if _, err := a.onRecord(ctx, key, source, known); err != nil {
-				return err
-			}
-			a.moveTo(status.Kept, reason, k)
-		} else {
-			now, rev, err := a.target.Get(ctx, key)
-			if err != nil {
-				return err
-			}
-			there := conflict.Value{Present: rev > 0, Bytes: now}
-			a.setApart(status.Kept, reason, conflict.Case{Key: key, Edge: v, Source: there})
+		} else if c.Source, err = a.standsThere(ctx, key); err == nil {
+			c.BaseKnown = true
+			a.setApart(status.Kept, reason, c)
+			err = a.parked.save(ctx, a)
 		}
-		a.parked.keys[string(key)].Present = v.Present
-		if err := a.parked.save(ctx, a); err != nil {
-			return err
-		}
-		a.merging[string(key)] = struct{}{}
-		dirty, err := a.dirty(ctx, a.commit(ctx, []change.Change{changeTo(key, v)}, a.standing()))
-		if !dirty || err != nil {
-			return err
-		}
-	}
-}
-
-// takeSource has keys hold what the source has: at once where that is on record,
-// and by comparing otherwise.
-func (a *applier) takeSource(ctx context.Context, keys [][]byte) error {
-	var unknown [][]byte
-	for _, key := range keys {
-		v, known, err := a.lastReplicated(key, never)
 		if err != nil {
 			return err
 		}
-		k := a.parked.keys[string(key)]
-		if k == nil {
-			continue // an edit in between settled it
+		a.merging[string(key)] = struct{}{}
+		dirty, err := a.dirty(ctx, a.commitAll(ctx, []change.Change{changeTo(key, v)}, a.standing()))
+		if no, asked := a.saysNo(ctx, changeTo(key, v), err); no != nil || asked != nil {
+			delete(a.merging, string(key))
+			if !waits {
+				a.parked.release(key)
+			}
+			t.shown.Reason, t.shown.Try = fmt.Sprintf("the target does not take the value of key %q: %v", key, no), cmp.Or(fault.Try(no), howElse(key))
+			return errors.Join(asked, a.parked.saveGone(ctx, a))
 		}
-		if _, err := a.onRecord(ctx, key, v, known); err != nil {
+		if err != nil {
 			return err
 		}
-		if !known || v.Present != k.Put || changeSum(string(key), v) != k.Sum {
-			unknown = append(unknown, key)
+		if dirty {
 			continue
 		}
-		c := changeTo(key, v)
-		for {
-			dirty, err := a.dirty(ctx, a.commit(ctx, []change.Change{c}, a.standing()))
-			if refusal(err) {
-				err = a.refuseEach(ctx, []change.Change{c})
-			}
-			if err != nil {
+		if k := a.parked.keys[string(key)]; waits && k != nil {
+			a.moveTo(status.Kept, reason, k)
+			if err := a.parked.save(ctx, a); err != nil {
 				return err
 			}
-			if !dirty {
-				break
-			}
+		}
+		return a.resolved(key, how, func(r *ledger.Record) {
+			given(r, c)
+			r.LocalRevision, r.By = a.modRev, ""
+		})
+	}
+}
+
+// standsThere is what the target has of a key.
+func (a *applier) standsThere(ctx context.Context, key []byte) (v conflict.Value, err error) {
+	err = a.promptly(ctx, func() error {
+		value, rev, err := a.target.Get(ctx, key)
+		v = conflict.Value{Present: rev > 0, Bytes: value}
+		return err
+	})
+	return v, err
+}
+
+// given says in a record what somebody had the edge hold.
+func given(r *ledger.Record, c conflict.Case) {
+	r.Outcome, r.Edge = conflict.KeepEdge, ledger.Of(c.Edge)
+	r.Source = ledger.Value{Unknown: true}
+	if c.BaseKnown {
+		r.Source = ledger.Of(c.Source)
+	}
+	r.Base = r.Source
+}
+
+// saysNo is why the target does not take a change, nil when the error of its
+// commit is not about that.
+func (a *applier) saysNo(ctx context.Context, c change.Change, err error) (no, asked error) {
+	if rejected, _, ok := rejections([]change.Change{c}, err); ok {
+		return rejected[0].refused.Err, nil
+	}
+	if !refusal(err) {
+		return nil, nil
+	}
+	var refused []target.Refused
+	asked = a.promptly(ctx, func() (err error) {
+		refused, err = a.target.Refused(ctx, []change.Change{c})
+		return err
+	})
+	if r := first(refused); r != nil {
+		return r.Err, nil
+	}
+	return err, asked
+}
+
+// takeSource has keys hold what the source has: at once where that is on record,
+// and by comparing otherwise. Keys that wait together are written together.
+func (a *applier) takeSource(ctx context.Context, t *task) error {
+	var unknown [][]byte
+	for _, keys := range a.together(t.command.Keys) {
+		done, err := a.takeGroup(ctx, keys)
+		if err != nil {
+			return err
+		}
+		if !done {
+			unknown = append(unknown, keys...)
+		}
+	}
+	for _, key := range t.command.Keys {
+		if err := a.resolved(key, string(command.TakeSource), func(r *ledger.Record) { r.Outcome = conflict.TakeSource }); err != nil {
+			return err
+		}
+		if k := a.parked.keys[string(key)]; k != nil && !status.Local(k.group.Why) {
+			t.shown.Reason, t.shown.Try = "what the source has waits: "+k.group.Reason, cmp.Or(k.group.Try, howElse(key))
 		}
 	}
 	if len(unknown) == 0 {
@@ -216,4 +258,58 @@ func (a *applier) takeSource(ctx context.Context, keys [][]byte) error {
 			a.parked.release(key)
 		}
 	})
+}
+
+// together are keys by the group that they wait in.
+func (a *applier) together(keys [][]byte) (out [][][]byte) {
+	at := make(map[*parkedGroup]int)
+	named := make(map[string]bool)
+	for _, key := range keys {
+		if named[string(key)] {
+			continue
+		}
+		named[string(key)] = true
+		g := a.parked.keys[string(key)].group
+		i, ok := at[g]
+		if !ok {
+			i = len(out)
+			at[g], out = i, append(out, nil)
+		}
+		out[i] = append(out[i], key)
+	}
+	return out
+}
+
+// takeGroup writes what the source has of keys in one commit. done is false when
+// only a comparison can: it is not on record, or the target does not take all of
+// it at once.
+func (a *applier) takeGroup(ctx context.Context, keys [][]byte) (done bool, err error) {
+	for {
+		var changes []change.Change
+		all := true
+		for _, key := range keys {
+			if k := a.parked.keys[string(key)]; k == nil || !status.Local(k.group.Why) {
+				continue // an edit in between settled it
+			}
+			v, known, err := a.lastReplicated(key, never)
+			if err != nil {
+				return false, err
+			}
+			if _, err := a.onRecord(ctx, key, v, known); err != nil {
+				return false, err
+			}
+			all = all && known
+			changes = append(changes, changeTo(key, v))
+		}
+		if !all || len(changes) == 0 {
+			return all, nil
+		}
+		dirty, err := a.dirty(ctx, a.commit(ctx, changes, a.standing()))
+		if refusal(err) {
+			return a.refuse(ctx, changes, a.position)
+		}
+		if !dirty || err != nil {
+			return true, err
+		}
+	}
 }

@@ -17,7 +17,8 @@ type sight struct {
 	ours    map[string]int64 // keys that we wrote above seen, and the revision
 	written []written        // the same, oldest first
 	fights  map[string]*fight
-	owed    map[string]owed // edits that are not put right because of a later one
+	crowd   map[string]struct{} // keys that are put off, and of which no fight is remembered
+	owed    map[string]owed     // edits that are not put right because of a later one
 
 	batches chan glimpse // closed when the watch has ended
 	first   *glimpse     // received, and not dealt with
@@ -43,7 +44,7 @@ const mostOurs = 50_000
 func newSight(ctx context.Context, t Target, ranges []change.Range, from int64) *sight {
 	ctx, stop := context.WithCancel(ctx)
 	s := &sight{
-		seen: from, ours: make(map[string]int64), fights: make(map[string]*fight),
+		seen: from, ours: make(map[string]int64), fights: make(map[string]*fight), crowd: make(map[string]struct{}),
 		owed: make(map[string]owed), batches: make(chan glimpse), stop: stop,
 	}
 	go func() {

@@ -77,7 +77,7 @@ func (a *applier) onRecord(ctx context.Context, key []byte, source conflict.Valu
 	if err != nil {
 		return 0, fmt.Errorf("look up what is on record of key %q: %w", key, err)
 	}
-	if edge := ledger.Of(c.Edge); equal(c.Edge, c.Source) || found && last.Edge.Present == edge.Present && last.Edge.Size == edge.Size && last.Edge.Hash == edge.Hash {
+	if equal(c.Edge, c.Source) || found && last.Edge.Same(ledger.Of(c.Edge)) {
 		return rev, nil
 	}
 	d := conflict.Decide(conflict.Rule{Policy: conflict.SourceWins}, c)
