@@ -34,8 +34,8 @@ const (
 // comparison holds the target against the channel's digest page and brings over
 // what differs: it asks for the page, compares, asks for the ranges that
 // differ, and replaces them. It is resumable without a memory of its own,
-// because what was replaced is equal at the next comparison. The heartbeat that
-// follows says whether the two sides are equal.
+// because what was replaced is equal at the next comparison; one in full remembers
+// its frontier. The heartbeat that follows says whether the two sides are equal.
 //
 // One that is dry asks what differs and changes nothing.
 type comparison struct {
@@ -43,7 +43,7 @@ type comparison struct {
 	id     string // of the requests; "" when nothing is being compared
 	dry    bool
 	scope  change.Range
-	full   bool
+	full   bool // the task's
 	deep   bool
 	slot   int // of the prints
 
@@ -55,6 +55,7 @@ type comparison struct {
 	deletes  map[string]struct{} // keys that are to go, decided about at the end
 	step     *step               // for the guard, as of when the target was compared
 	settled  bool                // deletes are decided about: nothing is left to do
+	front    *frontier           // of one in full; nil before it has compared
 
 	still    int // heartbeats without progress
 	patience int // how many there may be
@@ -75,7 +76,7 @@ func (c *comparison) begin(reason string) {
 func (c *comparison) renew() {
 	c.id, c.asked, c.compared, c.settled = rand.Text(), false, false, false
 	c.left, c.out, c.outBytes = nil, make(map[string]digest.Difference), 0
-	c.deletes, c.still = make(map[string]struct{}), 0
+	c.deletes, c.still, c.front = make(map[string]struct{}), 0, nil
 	c.slot++
 }
 

@@ -127,11 +127,12 @@ func (a *applier) startComparison(ctx context.Context, t *task) error {
 	return nil
 }
 
-// compared notes what the digest page told.
-func (t *task) compared(a *applier, revision int64, equal uint64, left []digest.Difference) {
+// compared notes what the digest page told. What was brought over in full before
+// a restart counts as well.
+func (t *task) compared(a *applier, revision int64, equal uint64, left []digest.Difference, behind reached) {
 	t.shown.Revision, t.shown.Equal, t.shown.Samples = revision, equal, nil
 	t.differ = len(left) > 0
-	t.put, t.delete, t.bytes, t.done, t.sampled = 0, 0, 0, 0, 0
+	t.put, t.delete, t.bytes, t.done, t.sampled = behind.Put, 0, int64(behind.Bytes), behind.Bytes, 0
 	if t.command.Verb == command.Resync {
 		for _, d := range left {
 			t.bytes += int64(d.Bytes)
