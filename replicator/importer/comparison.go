@@ -27,8 +27,10 @@ const (
 	// it begins anew: an exporter that starts over forgets what it was asked.
 	// One that has many edges to serve is slow, and forgets the place in the
 	// queue of an edge that asks again: each time in vain doubles the patience.
+	// More of it is for one that reads its whole source before it answers.
 	patienceBeats     = 4
 	mostPatienceBeats = 256
+	deepPatienceBeats = 2048
 )
 
 // comparison holds the target against the channel's digest page and brings over
@@ -82,7 +84,11 @@ func (c *comparison) renew() {
 
 // again starts over a comparison that stood still, with more patience.
 func (c *comparison) again() {
-	c.patience = min(2*c.patience, mostPatienceBeats)
+	most := mostPatienceBeats
+	if c.deep && !c.compared {
+		most = deepPatienceBeats
+	}
+	c.patience = min(2*c.patience, most)
 	c.renew()
 }
 

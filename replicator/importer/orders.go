@@ -158,11 +158,12 @@ func (o *orders) next(may func(command.Command) bool) (command.Command, bool) {
 	return c, true
 }
 
-// done forgets a command that was carried out.
+// done forgets a command that was carried out, or that waits and never will be.
 func (o *orders) done(id string) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.active = slices.DeleteFunc(o.active, func(c command.Command) bool { return c.ID == id })
+	is := func(c command.Command) bool { return c.ID == id }
+	o.active, o.waiting = slices.DeleteFunc(o.active, is), slices.DeleteFunc(o.waiting, is)
 	delete(o.reached, id)
 	return o.save()
 }
