@@ -43,6 +43,7 @@ func stageCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"exits":     onStage((*stage).exits),
 		"expand":    onStage((*stage).expand),
 		"token":     onStage((*stage).token),
+		"remember":  onStage((*stage).remember),
 		"daemon":    onStage((*stage).daemon),
 		"quit":      onStage((*stage).quit),
 		"await":     onStage((*stage).await),

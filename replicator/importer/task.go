@@ -65,6 +65,9 @@ func (a *applier) carryOut(ctx context.Context, c command.Command) error {
 		return a.end(t, a.retry(ctx, t))
 	case command.Drop:
 		return a.end(t, a.drop(ctx, t))
+	case command.Parked:
+		a.tellParked(t)
+		return a.end(t, nil)
 	case command.Conflicts:
 		return a.end(t, a.tell(t))
 	case command.Resolve:

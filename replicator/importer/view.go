@@ -298,6 +298,13 @@ const maxEnded = 8
 // task notes how far a command is. Its start is when it is first heard of.
 func (v *view) task(t command.Task) {
 	v.update(func() {
+		if len(t.ParkedKeys) > 0 { // a report has room for one such page
+			for i := range v.tasks {
+				if old := &v.tasks[i]; len(old.ParkedKeys) > 0 {
+					old.ParkedKeys, old.More = nil, true
+				}
+			}
+		}
 		v.tasks = withoutOld(noted(v.tasks, t))
 	})
 	v.wake()
