@@ -28,7 +28,7 @@ func TestEveryTaskIsToldOfUntilItEnds(t *testing.T) {
 			v.task(command.Task{ID: open[i+1], State: command.Waiting})
 		}
 		for i := range 3 * maxEnded {
-			time.Sleep(time.Second)
+			_ = wait(t.Context(), time.Second) // by the clock of the bubble
 			v.task(command.Task{ID: fmt.Sprint("short ", i), State: command.Done})
 		}
 		told := func() map[string]bool {
@@ -46,7 +46,7 @@ func TestEveryTaskIsToldOfUntilItEnds(t *testing.T) {
 		if n := len(v.status().Tasks); n != len(open)+maxEnded {
 			t.Errorf("%d tasks are told of", n)
 		}
-		time.Sleep(time.Second)
+		_ = wait(t.Context(), time.Second) // by the clock of the bubble
 		v.task(command.Task{ID: "long", State: command.Done})
 		if is := told(); !is["long"] || is["short 16"] || !is["short 23"] {
 			t.Errorf("told of are %v", is)
@@ -84,11 +84,11 @@ func TestComparisonThatStandsStillEnds(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan error, 1)
 			go func() { done <- a.run(ctx, false) }()
-			time.Sleep(taskTime - time.Second)
+			_ = wait(t.Context(), taskTime - time.Second) // by the clock of the bubble
 			if got := task(); got.State != command.Running {
 				t.Errorf("before its time it is %+v", got)
 			}
-			time.Sleep(2 * time.Second)
+			_ = wait(t.Context(), 2 * time.Second) // by the clock of the bubble
 			if got := task(); got.State != command.Failed || !strings.Contains(got.Reason, "no progress for 10m0s") || got.Try == "" {
 				t.Errorf("after its time it is %+v", got)
 			}
@@ -110,7 +110,7 @@ func TestComparisonThatComesOnGoesOn(t *testing.T) {
 		a, task := standing(t, c)
 		step := func(d time.Duration) command.Task {
 			t.Helper()
-			time.Sleep(d)
+			_ = wait(t.Context(), d) // by the clock of the bubble
 			if err := a.expire(); err != nil {
 				t.Fatal(err)
 			}
@@ -145,7 +145,7 @@ func TestComparisonEndsWhileTheExporterIsAway(t *testing.T) {
 		if err := a.obey(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(taskTime / 2)
+		_ = wait(t.Context(), taskTime / 2) // by the clock of the bubble
 		a.im.orders.requeue()
 		next := &applier{im: a.im, parked: a.parked}
 		next.cursor.Consistent = true
