@@ -84,11 +84,11 @@ func TestComparisonThatStandsStillEnds(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan error, 1)
 			go func() { done <- a.run(ctx, false) }()
-			_ = wait(t.Context(), taskTime - time.Second) // by the clock of the bubble
+			_ = wait(t.Context(), taskTime-time.Second) // by the clock of the bubble
 			if got := task(); got.State != command.Running {
 				t.Errorf("before its time it is %+v", got)
 			}
-			_ = wait(t.Context(), 2 * time.Second) // by the clock of the bubble
+			_ = wait(t.Context(), 2*time.Second) // by the clock of the bubble
 			if got := task(); got.State != command.Failed || !strings.Contains(got.Reason, "no progress for 10m0s") || got.Try == "" {
 				t.Errorf("after its time it is %+v", got)
 			}
@@ -145,7 +145,7 @@ func TestComparisonEndsWhileTheExporterIsAway(t *testing.T) {
 		if err := a.obey(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		_ = wait(t.Context(), taskTime / 2) // by the clock of the bubble
+		_ = wait(t.Context(), taskTime/2) // by the clock of the bubble
 		a.im.orders.requeue()
 		next := &applier{im: a.im, parked: a.parked}
 		next.cursor.Consistent = true
