@@ -17,8 +17,8 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs the stories of testdata/scripts against real daemons, hubs
-// and etcds. Their own commands are in stage_test.go, stagekube_test.go and
-// stageplane_test.go.
+// and etcds. Their own commands are in stage_test.go, stageetcd_test.go,
+// stagekube_test.go and stageplane_test.go.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "../../testdata/scripts",
@@ -37,12 +37,16 @@ func stageCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"etcd":      onStage((*stage).etcd),
 		"put":       onStage((*stage).put),
 		"putmany":   onStage((*stage).putMany),
+		"unseen":    onStage((*stage).unseen),
+		"down":      onStage((*stage).down),
+		"up":        onStage((*stage).up),
 		"delete":    onStage((*stage).deleteAll),
 		"expect":    onStage((*stage).expect),
 		"becomes":   onStage((*stage).becomes),
 		"exits":     onStage((*stage).exits),
 		"expand":    onStage((*stage).expand),
 		"token":     onStage((*stage).token),
+		"remember":  onStage((*stage).remember),
 		"daemon":    onStage((*stage).daemon),
 		"quit":      onStage((*stage).quit),
 		"await":     onStage((*stage).await),

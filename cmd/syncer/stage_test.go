@@ -296,6 +296,12 @@ func (s *stage) token(ts *testscript.TestScript, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(found+"\n"), 0o600))
 }
 
+// remember keeps what the last command printed in a variable.
+func (s *stage) remember(ts *testscript.TestScript, args []string) {
+	want(ts, args, 1, "remember VARIABLE")
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile("stdout")))
+}
+
 // interrupt sends a daemon what Ctrl-C sends.
 func (s *stage) interrupt(ts *testscript.TestScript, args []string) {
 	want(ts, args, 1, "interrupt NAME")

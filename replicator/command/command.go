@@ -31,13 +31,15 @@ const (
 	Resume  Verb = "resume"
 	Retry   Verb = "retry" // try parked groups again
 	Drop    Verb = "drop"  // try parked groups no more
+	// Parked tells of the keys of a parked group.
+	Parked Verb = "parked"
 	// Conflicts tells of conflicts that are on record.
 	Conflicts Verb = "conflicts"
 	// Resolve says what keys that are in conflict shall hold.
 	Resolve Verb = "resolve"
 )
 
-var verbs = []Verb{Resync, Plan, Verify, Diff, Approve, Pause, Resume, Retry, Drop, Conflicts, Resolve}
+var verbs = []Verb{Resync, Plan, Verify, Diff, Approve, Pause, Resume, Retry, Drop, Parked, Conflicts, Resolve}
 
 // Compares reports whether the verb compares the two sides. One such task runs
 // at a time; others wait for it.
@@ -58,8 +60,11 @@ type Command struct {
 	// what both sides remember of them.
 	Deep bool `json:"deep,omitempty"`
 	// Groups are the parked groups that Approve, Retry and Drop are about. They
-	// are named one by one: what is parked later was not meant.
+	// are named one by one: what is parked later was not meant. Parked is about
+	// one.
 	Groups []string `json:"groups,omitempty"`
+	// After has Parked tell of the keys behind this one. Empty: from the first on.
+	After []byte `json:"after,omitempty"`
 	// Query says which conflicts Conflicts tells of. None: the newest.
 	Query *Query `json:"query,omitempty"`
 	// Keys are the delivered keys that Resolve is about.
@@ -116,6 +121,8 @@ func (c Command) Check() error {
 		return fmt.Errorf("%d groups, at most %d", len(c.Groups), maxGroups)
 	case len(c.Groups) == 0 && (c.Verb == Approve || c.Verb == Retry || c.Verb == Drop):
 		return fmt.Errorf("%s names the groups that it is about", c.Verb)
+	case c.Verb == Parked && len(c.Groups) != 1:
+		return fmt.Errorf("%s is about one group, not about %d", c.Verb, len(c.Groups))
 	case c.Verb == Conflicts && c.Query != nil:
 		return c.Query.check()
 	case c.Verb == Resolve:

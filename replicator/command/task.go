@@ -58,10 +58,14 @@ type Task struct {
 	Samples []Sample `json:"samples,omitempty"`
 	// Groups are what Approve, Retry and Drop were carried out for.
 	Groups []string `json:"groups,omitempty"`
-	// Conflicts are what Conflicts found, newest first, made by Tell. More: there
-	// are others.
+	// ParkedKeys are the keys that Parked tells of, in order, of about
+	// MaxParkedKeys bytes at most. Of the tasks of a report only the newest holds
+	// any: whoever misses some asks again from the last one on.
+	ParkedKeys [][]byte `json:"parkedKeys,omitempty"`
+	// Conflicts are what Conflicts found, newest first, made by Tell.
 	Conflicts []ledger.Record `json:"conflicts,omitempty"`
-	More      bool            `json:"more,omitempty"`
+	// More tells that there are other keys or conflicts.
+	More bool `json:"more,omitempty"`
 	// Keys are how many keys Resolve was carried out for.
 	Keys int `json:"keys,omitempty"`
 }
@@ -75,6 +79,9 @@ const (
 
 // MaxSamples bounds the samples of a task.
 const MaxSamples = 100
+
+// MaxParkedKeys bounds the bytes of the keys that Parked tells of at once.
+const MaxParkedKeys = 24 << 10
 
 // Sample is one key that differs.
 type Sample struct {

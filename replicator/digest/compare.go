@@ -25,8 +25,14 @@ type Options struct {
 	Scope change.Range
 	// Slot of the prints.
 	Slot int
-	// Full has every range differ, with no prints.
+	// Full has every range differ, with no prints, that ends behind From.
 	Full bool
+	From []byte
+}
+
+// Whole reports whether a range that ends at hi differs whatever it holds.
+func (o Options) Whole(hi []byte) bool {
+	return o.Full && (len(hi) == 0 || bytes.Compare(hi, o.From) > 0)
 }
 
 // Comparison compares items, given in key order, with a page.
@@ -77,7 +83,7 @@ func (c *Comparison) Add(key []byte, item Sum) error {
 // print keeps the print of an item in case the open range differs.
 func (c *Comparison) print(key []byte, item Sum) {
 	c.scoped++
-	if c.o.Full {
+	if c.o.Whole(c.page[c.at].Hi) {
 		return
 	}
 	if c.prints.Len() == MaxPrints {
@@ -90,7 +96,7 @@ func (c *Comparison) print(key []byte, item Sum) {
 // next closes the open range.
 func (c *Comparison) next() {
 	r := c.page[c.at]
-	if c.o.Full || r.Count != c.open.Count || r.Digest != c.open.Short() {
+	if c.o.Whole(r.Hi) || r.Count != c.open.Count || r.Digest != c.open.Short() {
 		c.differ(r)
 		c.prints = nil
 	} else {

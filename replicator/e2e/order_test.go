@@ -1,7 +1,12 @@
 package e2e
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -127,27 +132,74 @@ func TestResyncInFull(t *testing.T) {
 	s.report("is in sync", in(status.InSync))
 }
 
-// R4: a resync that is cut off goes on after a restart, with what is left.
+// R4, guarantee "Everything is resumable": a resync of which the importer is
+// killed half-way brings over what is left, not everything once more. That is
+// so too when it was to bring over what does not differ.
 func TestResyncSurvivesARestart(t *testing.T) {
 	t.Parallel()
-	s, d := guardedSite(t)
-	s.fill("/apps/bulk/", 5000, 4<<10)
-	s.report("is in sync", in(status.InSync))
-	full := command.New(command.Resync)
-	full.Full = true
-	mark := s.reports.mark()
-	s.ask("store-1", full)
-	s.reportSince(mark, "has begun", func(e status.Edge) bool {
-		return slices.ContainsFunc(e.Tasks, func(t command.Task) bool { return t.ID == full.ID && t.State == command.Running })
-	})
-	d.stopImporter()
-	mark = s.reports.mark()
-	d.stopImporter = s.startImporter()
-	if task := s.ended(mark, full.ID); task.State != command.Done {
-		t.Errorf("the resync ended as %+v", task)
+	for _, full := range []bool{false, true} {
+		t.Run(fmt.Sprintf("full %v", full), func(t *testing.T) {
+			s, d := guardedSite(t, withLinks)
+			const keys, size = 5000, 2 << 10
+			for i := range keys {
+				s.put(fmt.Sprintf("/apps/bulk/%06d", i), noise(size))
+			}
+			s.report("is in sync", in(status.InSync))
+			s.waitEqual(patience)
+			resync := command.New(command.Resync)
+			resync.Full = full
+			half := func() bool { return s.noted(resync.ID) > keys*size/2 }
+			if !full {
+				half = func() bool { return s.held("/apps/bulk/") > keys/2 }
+				d.stopImporter()
+				s.do(func() error { return s.target.Wipe(t.Context()) })
+			}
+			s.edgeLink.Throttle(2 << 20)
+			s.ask("store-1", resync)
+			if !full {
+				d.stopImporter = s.startImporter()
+			}
+			s.until("half of it has come", half)
+			note := s.commandsFile()
+			d.stopImporter()
+			s.write("edge/commands.json", note) // a kill writes nothing on its way out
+			_, before := s.edgeLink.Passed()
+			mark := s.reports.mark()
+			d.stopImporter = s.startImporter()
+			task := s.ended(mark, resync.ID)
+			s.report("is in sync", in(status.InSync))
+			if _, after := s.edgeLink.Passed(); after-before > keys*size*3/4 {
+				t.Errorf("after half of %d KiB %d KiB came", keys*size>>10, (after-before)>>10)
+			}
+			if task.State != command.Done || task.Bytes != task.BytesDone || full && task.Bytes < keys*size {
+				t.Errorf("the resync ended as %+v", task)
+			}
+			s.waitEqual(patience)
+		})
 	}
-	s.report("is in sync", in(status.InSync))
-	s.waitEqual(patience)
+}
+
+// commandsFile is what the importer keeps of its commands.
+func (s *site) commandsFile() string {
+	raw, err := os.ReadFile(filepath.Join(s.edge.DataDir, "commands.json"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.t.Fatal(err)
+	}
+	return string(raw)
+}
+
+// noted is how many bytes of a resync in full the importer would not ask for
+// again after a restart.
+func (s *site) noted(id string) int {
+	var file struct {
+		Reached map[string]struct{ Bytes int }
+	}
+	if text := s.commandsFile(); text != "" {
+		if err := json.Unmarshal([]byte(text), &file); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	return file.Reached[id].Bytes
 }
 
 func TestPauseAndResume(t *testing.T) {

@@ -86,6 +86,9 @@ type place struct {
 func (a *applier) run(ctx context.Context, drain bool) (err error) {
 	defer func() { err = errors.Join(err, a.barrier(ctx)) }()
 	for {
+		if err := a.expire(); err != nil {
+			return err
+		}
 		if err := a.obey(ctx); err != nil {
 			return err
 		}
@@ -178,9 +181,13 @@ func (a *applier) stir(ctx context.Context) error {
 	}
 }
 
-// idle waits for the next command.
+// idle waits for the next command, or until the time of a task is over.
 func (a *applier) idle(ctx context.Context) error {
+	due, stop := a.due()
+	defer stop()
 	select {
+	case <-due:
+		return nil
 	case <-a.im.orders.come:
 		return nil
 	case <-ctx.Done():

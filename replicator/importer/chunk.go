@@ -31,11 +31,18 @@ func (a *applier) chunk(ctx context.Context, f taken, c change.Chunk) error {
 		a.writes = new(writes)
 		a.writes.group.SetLimit(chunkWriters)
 	}
-	job := a.replacement(c, d)
-	a.writes.group.Go(func() error { return a.replace(ctx, job) })
+	job, front := a.replacement(c, d), a.comparison.front
+	a.writes.group.Go(func() error {
+		err := a.replace(ctx, job)
+		if err == nil {
+			front.wrote(job.Range)
+		}
+		return err
+	})
 	if t := a.comparison.task; t != nil {
 		t.arrived(a, d.Bytes)
 	}
+	a.remember()
 	if err := a.rejoined(ctx); err != nil {
 		return err
 	}

@@ -27,15 +27,17 @@ const (
 	// it begins anew: an exporter that starts over forgets what it was asked.
 	// One that has many edges to serve is slow, and forgets the place in the
 	// queue of an edge that asks again: each time in vain doubles the patience.
+	// More of it is for one that reads its whole source before it answers.
 	patienceBeats     = 4
 	mostPatienceBeats = 256
+	deepPatienceBeats = 2048
 )
 
 // comparison holds the target against the channel's digest page and brings over
 // what differs: it asks for the page, compares, asks for the ranges that
 // differ, and replaces them. It is resumable without a memory of its own,
-// because what was replaced is equal at the next comparison. The heartbeat that
-// follows says whether the two sides are equal.
+// because what was replaced is equal at the next comparison; one in full remembers
+// its frontier. The heartbeat that follows says whether the two sides are equal.
 //
 // One that is dry asks what differs and changes nothing.
 type comparison struct {
@@ -43,7 +45,7 @@ type comparison struct {
 	id     string // of the requests; "" when nothing is being compared
 	dry    bool
 	scope  change.Range
-	full   bool
+	full   bool // the task's
 	deep   bool
 	slot   int // of the prints
 
@@ -55,6 +57,7 @@ type comparison struct {
 	deletes  map[string]struct{} // keys that are to go, decided about at the end
 	step     *step               // for the guard, as of when the target was compared
 	settled  bool                // deletes are decided about: nothing is left to do
+	front    *frontier           // of one in full; nil before it has compared
 
 	still    int // heartbeats without progress
 	patience int // how many there may be
@@ -75,13 +78,17 @@ func (c *comparison) begin(reason string) {
 func (c *comparison) renew() {
 	c.id, c.asked, c.compared, c.settled = rand.Text(), false, false, false
 	c.left, c.out, c.outBytes = nil, make(map[string]digest.Difference), 0
-	c.deletes, c.still = make(map[string]struct{}), 0
+	c.deletes, c.still, c.front = make(map[string]struct{}), 0, nil
 	c.slot++
 }
 
 // again starts over a comparison that stood still, with more patience.
 func (c *comparison) again() {
-	c.patience = min(2*c.patience, mostPatienceBeats)
+	most := mostPatienceBeats
+	if c.deep && !c.compared {
+		most = deepPatienceBeats
+	}
+	c.patience = min(2*c.patience, most)
 	c.renew()
 }
 

@@ -20,6 +20,7 @@ func (a *applier) finding(ctx context.Context, f taken, found change.Finding) er
 	if err := t.found(ctx, a, d, found); err != nil {
 		return fmt.Errorf("look at what differs in %v: %w", found.Range, err)
 	}
+	a.im.pace.move()
 	a.im.view.comparing(&a.comparison)
 	return a.settleRanges(ctx)
 }

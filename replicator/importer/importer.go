@@ -48,6 +48,7 @@ type Importer struct {
 	logger  *slog.Logger
 	view    *view
 	orders  *orders
+	pace    pace
 
 	inbox  *wal.Log
 	limits target.Limits

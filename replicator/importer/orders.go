@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/syncer-io/syncer/replicator/command"
 )
@@ -34,11 +36,13 @@ type orders struct {
 	waiting []command.Command
 	active  []command.Command
 	known   []string
-	come    chan struct{} // has a token while waiting may hold something
+	reached map[string]reached // by ID, of resyncs in full
+	saved   time.Time          // when the file was written, or should have been
+	come    chan struct{}      // has a token while waiting may hold something
 }
 
 func newOrders(dir string, logger *slog.Logger) *orders {
-	o := &orders{path: filepath.Join(dir, "commands.json"), come: make(chan struct{}, 1)}
+	o := &orders{path: filepath.Join(dir, "commands.json"), come: make(chan struct{}, 1), reached: make(map[string]reached)}
 	if err := o.load(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		logger.Warn("the commands that waited cannot be read and are forgotten: give them again", "cause", err.Error())
 	}
@@ -59,6 +63,7 @@ func (o *orders) load() error {
 		return fmt.Errorf("%s has format %d, this version reads format %d", o.path, f.Format, ordersFormat)
 	}
 	o.waiting, o.known = f.Waiting, f.Known
+	maps.Copy(o.reached, f.Reached)
 	return nil
 }
 
@@ -67,13 +72,16 @@ type ordersFile struct {
 	Format  int               `json:"format"`
 	Waiting []command.Command `json:"waiting"`
 	Known   []string          `json:"known"`
+	// Reached is unknown to older versions: they begin a resync in full anew.
+	Reached map[string]reached `json:"reached,omitempty"`
 }
 
 const ordersFormat = 1
 
 // save replaces the file in one step; on return it is durable. mu is held.
 func (o *orders) save() error {
-	raw, err := json.Marshal(ordersFile{Format: ordersFormat, Waiting: append(slices.Clone(o.active), o.waiting...), Known: o.known})
+	o.saved = time.Now()
+	raw, err := json.Marshal(ordersFile{Format: ordersFormat, Waiting: append(slices.Clone(o.active), o.waiting...), Known: o.known, Reached: o.reached})
 	if err != nil {
 		return fmt.Errorf("encode the commands: %w", err)
 	}
@@ -150,11 +158,13 @@ func (o *orders) next(may func(command.Command) bool) (command.Command, bool) {
 	return c, true
 }
 
-// done forgets a command that was carried out.
+// done forgets a command that was carried out, or that waits and never will be.
 func (o *orders) done(id string) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.active = slices.DeleteFunc(o.active, func(c command.Command) bool { return c.ID == id })
+	is := func(c command.Command) bool { return c.ID == id }
+	o.active, o.waiting = slices.DeleteFunc(o.active, is), slices.DeleteFunc(o.waiting, is)
+	delete(o.reached, id)
 	return o.save()
 }
 

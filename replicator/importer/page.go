@@ -3,6 +3,7 @@ package importer
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/digest"
@@ -20,19 +21,24 @@ func (a *applier) page(ctx context.Context, f taken, page []change.PageRange) er
 		return err
 	}
 	failpoint.Hit(failpoint.PageCompareBefore)
-	diffs, equal, err := a.differences(ctx, page)
+	behind := a.resumed()
+	o := digest.Options{Scope: c.scope, Slot: c.slot, Full: c.full, From: behind.Key}
+	diffs, equal, err := a.differences(ctx, page, o)
 	if err != nil {
 		return fmt.Errorf("compare with the digest page: %w", err)
 	}
 	failpoint.Hit(failpoint.PageCompareAfter)
 	c.compared, c.still = true, 0
-	c.left = digest.Coalesce(diffs, chunkBytes)
+	c.left = coalesce(diffs, o)
+	if c.full {
+		c.front = newFrontier(behind, c.left, o)
+	}
 	if c.step, err = a.step(ctx, f.Last); err != nil {
 		return err
 	}
 	a.im.logger.Info("compared with the source", "revision", f.Last, "ranges", len(page), "different", len(diffs), "equal", equal, "reason", c.reason)
 	if c.task != nil {
-		c.task.compared(a, f.Last, equal, c.left)
+		c.task.compared(a, f.Last, equal, c.left, behind)
 	}
 	if err := a.distrust(ctx); err != nil {
 		return err
@@ -52,11 +58,10 @@ func (a *applier) distrust(ctx context.Context) error {
 
 // differences reads the target, compares it with a page, and makes the table
 // of what it holds anew.
-func (a *applier) differences(ctx context.Context, page []change.PageRange) (diffs []digest.Difference, equal uint64, err error) {
+func (a *applier) differences(ctx context.Context, page []change.PageRange, o digest.Options) (diffs []digest.Difference, equal uint64, err error) {
 	if err := a.barrier(ctx); err != nil {
 		return nil, 0, err
 	}
-	o := digest.Options{Scope: a.comparison.scope, Slot: a.comparison.slot, Full: a.comparison.full}
 	var c *digest.Comparison
 	err = a.read(ctx, func() { c = digest.Compare(page, o) }, func(key []byte, item digest.Sum) error {
 		return c.Add(key, item)
@@ -66,4 +71,14 @@ func (a *applier) differences(ctx context.Context, page []change.PageRange) (dif
 	}
 	diffs, _ = c.Finish()
 	return diffs, c.Equal(), nil
+}
+
+// coalesce joins neighbouring differences, but not those that are brought over
+// in full with others: of those the source leaves out what the edge holds.
+func coalesce(diffs []digest.Difference, o digest.Options) []digest.Difference {
+	full := slices.IndexFunc(diffs, func(d digest.Difference) bool { return o.Whole(d.Range.Hi) })
+	if full < 0 {
+		full = len(diffs)
+	}
+	return append(digest.Coalesce(diffs[:full], chunkBytes), digest.Coalesce(diffs[full:], chunkBytes)...)
 }

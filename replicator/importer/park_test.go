@@ -286,16 +286,3 @@ func TestReportShowsWhatAsks(t *testing.T) {
 		t.Errorf("%d keys, %+v", keys, groups[0])
 	}
 }
-
-// A task that runs is told of for longer than those that have ended.
-func TestRunningTasksAreToldOf(t *testing.T) {
-	v := newView(Config{})
-	v.task(command.Task{ID: "long", State: command.Running})
-	for i := range 2 * maxTasks {
-		v.task(command.Task{ID: fmt.Sprint(i), State: command.Done})
-	}
-	tasks := v.status().Tasks
-	if len(tasks) != maxTasks || tasks[0].ID != "long" || tasks[maxTasks-1].ID != fmt.Sprint(2*maxTasks-1) {
-		t.Errorf("told of are %+v", tasks)
-	}
-}

@@ -3,9 +3,11 @@ package importer
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/syncer-io/syncer/replicator/change"
+	"github.com/syncer-io/syncer/replicator/command"
 	"github.com/syncer-io/syncer/replicator/digest"
 	"github.com/syncer-io/syncer/replicator/etcd/target"
 	"github.com/syncer-io/syncer/replicator/status"
@@ -241,6 +243,26 @@ func chunkItem(c change.Chunk, key []byte) (digest.Sum, bool) {
 		return digest.Sum{}, false
 	}
 	return digest.Item(key, c.KVs[i].Value), true
+}
+
+// tellParked has a task tell of the keys of a group, a page of them.
+func (a *applier) tellParked(t *task) {
+	g := a.parked.find(t.command.Groups[0])
+	if g == nil {
+		t.shown.Reason, t.shown.Try = fmt.Sprintf("no group %s is parked", t.command.Groups[0]), "syncer parked list"
+		return
+	}
+	size := 0
+	for _, k := range g.stored().Keys {
+		if bytes.Compare(k.Key, t.command.After) <= 0 {
+			continue
+		}
+		if size += len(k.Key); size > command.MaxParkedKeys && len(t.shown.ParkedKeys) > 0 {
+			t.shown.More = true
+			return
+		}
+		t.shown.ParkedKeys = append(t.shown.ParkedKeys, k.Key)
+	}
 }
 
 // asks reports whether the guard asks about the group.

@@ -149,6 +149,9 @@ func (im *Importer) rest(ctx context.Context, a *applier, pause time.Duration) e
 		if a.stir(resting) != nil {
 			return rested(ctx)
 		}
+		if err := a.expire(); err != nil {
+			return err
+		}
 		if err := a.obey(ctx); err != nil {
 			return err
 		}

@@ -269,17 +269,24 @@ func (s *sight) soonest() (at time.Time) {
 	return at
 }
 
-// due tells when something may be tried again: a key that is fought over, or one
-// that the target refused. nil never tells.
+// due tells when something may be tried again, a key that is fought over or one
+// that the target refused, or when the time of a task is over. nil never tells.
 func (a *applier) due() (<-chan time.Time, func()) {
-	at := a.sight.soonest()
-	in := time.Until(at)
-	if d, ok := a.retryIn(); ok && (at.IsZero() || d < in) {
-		at, in = time.Now().Add(d), d
+	at := sooner(a.sight.soonest(), a.im.pace.over(a.im.view))
+	if d, ok := a.retryIn(); ok {
+		at = sooner(at, time.Now().Add(d))
 	}
 	if at.IsZero() {
 		return nil, func() {}
 	}
-	timer := time.NewTimer(in)
+	timer := time.NewTimer(time.Until(at))
 	return timer.C, func() { timer.Stop() }
+}
+
+// sooner is the sooner of two times; the zero time is never.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }

@@ -3,7 +3,6 @@ package importer
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/command"
@@ -14,7 +13,6 @@ import (
 type task struct {
 	command command.Command
 	shown   command.Task
-	since   time.Time
 	put     uint64
 	delete  uint64
 	bytes   int64
@@ -22,10 +20,6 @@ type task struct {
 	sampled int  // bytes of the keys that are named
 	differ  bool // some range differs
 }
-
-// taskTime bounds how long a comparison that changes nothing may take: others
-// wait for it.
-const taskTime = 10 * time.Minute
 
 // obey carries out the commands that may be carried out now.
 func (a *applier) obey(ctx context.Context) error {
@@ -55,7 +49,7 @@ func (a *applier) may(c command.Command) bool {
 }
 
 func (a *applier) carryOut(ctx context.Context, c command.Command) error {
-	t := &task{command: c, shown: command.Task{ID: c.ID, Verb: c.Verb, State: command.Running, Groups: c.Groups}, since: time.Now()}
+	t := &task{command: c, shown: command.Task{ID: c.ID, Verb: c.Verb, State: command.Running, Groups: c.Groups}}
 	a.im.view.task(t.shown)
 	a.im.logger.Info("carrying out a command", "verb", string(c.Verb), "id", c.ID)
 	if a.cursor.Paused && (c.Verb == command.Approve || c.Verb == command.Resolve) {
@@ -71,6 +65,9 @@ func (a *applier) carryOut(ctx context.Context, c command.Command) error {
 		return a.end(t, a.retry(ctx, t))
 	case command.Drop:
 		return a.end(t, a.drop(ctx, t))
+	case command.Parked:
+		a.tellParked(t)
+		return a.end(t, nil)
 	case command.Conflicts:
 		return a.end(t, a.tell(t))
 	case command.Resolve:
@@ -91,6 +88,7 @@ func (a *applier) end(t *task, err error) error {
 	if err != nil {
 		return err
 	}
+	a.im.pace.end(t)
 	a.im.view.task(t.shown)
 	return a.im.orders.done(t.command.ID)
 }
@@ -124,19 +122,24 @@ func (a *applier) startComparison(ctx context.Context, t *task) error {
 		c.scope = change.PrefixRange([]byte(t.command.Prefix))
 	}
 	t.shown.Parked = len(a.parked.in(c.scope))
+	if c.dry {
+		a.im.pace.begin(t)
+	}
 	return nil
 }
 
-// compared notes what the digest page told.
-func (t *task) compared(a *applier, revision int64, equal uint64, left []digest.Difference) {
+// compared notes what the digest page told. What was brought over in full before
+// a restart counts as well.
+func (t *task) compared(a *applier, revision int64, equal uint64, left []digest.Difference, behind reached) {
 	t.shown.Revision, t.shown.Equal, t.shown.Samples = revision, equal, nil
 	t.differ = len(left) > 0
-	t.put, t.delete, t.bytes, t.done, t.sampled = 0, 0, 0, 0, 0
+	t.put, t.delete, t.bytes, t.done, t.sampled = behind.Put, 0, int64(behind.Bytes), behind.Bytes, 0
 	if t.command.Verb == command.Resync {
 		for _, d := range left {
 			t.bytes += int64(d.Bytes)
 		}
 	}
+	a.im.pace.move()
 	t.show(a)
 }
 
@@ -201,15 +204,4 @@ func (a *applier) postpone() {
 		a.im.orders.back(t.command)
 	}
 	a.comparison.stop()
-}
-
-// expire fails a task that takes too long.
-func (a *applier) expire() error {
-	t := a.comparison.task
-	if t == nil || !a.comparison.dry || time.Since(t.since) < taskTime {
-		return nil
-	}
-	t.shown.Reason, t.shown.Try = fmt.Sprintf("the exporter did not answer within %v", taskTime), "syncer doctor"
-	a.comparison.stop()
-	return a.end(t, nil)
 }

@@ -42,9 +42,6 @@ func (a *applier) heartbeat(ctx context.Context, f taken, s change.State) error 
 	if err := a.audit(ctx); err != nil {
 		return err
 	}
-	if err := a.expire(); err != nil {
-		return err
-	}
 	if err := a.retryNow(ctx); err != nil {
 		return err
 	}

@@ -291,22 +291,42 @@ func (v *view) silence() error {
 		"the target etcd does not answer")
 }
 
-// maxTasks is how many tasks a report tells of.
-const maxTasks = 8
+// maxEnded is how many tasks that have ended a report tells of. It tells of all
+// others: there are not many more than may wait.
+const maxEnded = 8
 
 // task notes how far a command is. Its start is when it is first heard of.
 func (v *view) task(t command.Task) {
 	v.update(func() {
-		if v.tasks = noted(v.tasks, t); len(v.tasks) > maxTasks {
-			v.tasks = slices.Delete(v.tasks, oldest(v.tasks), oldest(v.tasks)+1)
+		if len(t.ParkedKeys) > 0 { // a report has room for one such page
+			for i := range v.tasks {
+				if old := &v.tasks[i]; len(old.ParkedKeys) > 0 {
+					old.ParkedKeys, old.More = nil, true
+				}
+			}
 		}
+		v.tasks = withoutOld(noted(v.tasks, t))
 	})
 	v.wake()
 }
 
-// oldest is the task that is told of no more: one that has ended, if any has.
-func oldest(tasks []command.Task) int {
-	return max(0, slices.IndexFunc(tasks, func(t command.Task) bool { return t.State.Ended() }))
+// withoutOld leaves out the tasks that ended first.
+func withoutOld(tasks []command.Task) []command.Task {
+	for {
+		first, ended := -1, 0
+		for i, t := range tasks {
+			if !t.State.Ended() {
+				continue
+			}
+			if ended++; first < 0 || t.Ended.Before(tasks[first].Ended) {
+				first = i
+			}
+		}
+		if ended <= maxEnded {
+			return tasks
+		}
+		tasks = slices.Delete(tasks, first, first+1)
+	}
 }
 
 func noted(tasks []command.Task, t command.Task) []command.Task {

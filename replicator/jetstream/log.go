@@ -174,8 +174,9 @@ func found(raw *jetstream.RawStreamMsg, err error, what string) (Message, bool, 
 }
 
 // SetConsumer makes the durable consumer of an edge anew, so that its next
-// message is the first one at or after seq, and forgets pages, chunks and
-// commands that were sent to it before.
+// message is the first one at or after seq, and forgets commands that were sent
+// to it before. Pages and chunks are forgotten wherever they stand: they answer
+// what an edge asked before it attached, and it asks anew.
 func (l *Log) SetConsumer(ctx context.Context, edge, channel string, seq uint64) error {
 	if err := l.DropConsumer(ctx, edge); err != nil {
 		return err
@@ -203,14 +204,12 @@ func (l *Log) SetConsumer(ctx context.Context, edge, channel string, seq uint64)
 }
 
 func (l *Log) purgeEdge(ctx context.Context, edge string, seq uint64) error {
-	if seq <= 1 {
-		return nil
+	err := l.stream.Purge(ctx, jetstream.WithPurgeSubject(EdgeSubject(l.source, edge)))
+	if err == nil && seq > 1 {
+		err = l.stream.Purge(ctx, jetstream.WithPurgeSubject(OrderSubject(l.source, edge)), jetstream.WithPurgeSequence(seq))
 	}
-	for _, subject := range []string{EdgeSubject(l.source, edge), OrderSubject(l.source, edge)} {
-		err := l.stream.Purge(ctx, jetstream.WithPurgeSubject(subject), jetstream.WithPurgeSequence(seq))
-		if err != nil {
-			return fmt.Errorf("purge what edge %s was sent before: %w", edge, err)
-		}
+	if err != nil {
+		return fmt.Errorf("purge what edge %s was sent before: %w", edge, err)
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 // much larger, and an edge whose reports are not taken looks disconnected.
 const MaxReport = 60 << 10
 
-// Encode is the report for the hub, of at most MaxReport bytes. Sample keys and
+// Encode is the report for the hub, of at most MaxReport bytes. Keys and
 // conflicts, which may be long, are left out until it fits, where there are most
 // of them first; then the oldest tasks that have ended. Counts stay as they are.
 func (e Edge) Encode() ([]byte, error) {
@@ -46,6 +46,9 @@ func (e *Edge) shrink() int {
 		t := &e.Tasks[i]
 		if size := samplesSize(t.Samples); size > largest {
 			largest, halve = size, func() { t.Samples = t.Samples[:len(t.Samples)/2] }
+		}
+		if size := keysSize(t.ParkedKeys); size > largest {
+			largest, halve = size, func() { t.ParkedKeys, t.More = t.ParkedKeys[:len(t.ParkedKeys)/2], true }
 		}
 		if size := conflictsSize(t.Conflicts); size > largest {
 			largest, halve = size, func() { t.Conflicts, t.More = command.Fewer(t.Conflicts), true }
