@@ -85,3 +85,28 @@ func TestLocalEditIsPutBackOffline(t *testing.T) {
 	s.settle()
 	s.check(tr)
 }
+
+// R8: a write at the target that passes for the channel's own is no edit to
+// anybody, so that the table of what the target holds is wrong. The next
+// heartbeat's digest tells: the claim is taken back, and the target is read and
+// repaired.
+func TestDigestTellsWhatNobodySaw(t *testing.T) {
+	t.Parallel()
+	s, tr, d := runningSite(t)
+	s.put("/apps/known", "as the source has it")
+	before := s.settle()
+	d.stopImporter()
+	mark := s.reports.mark()
+	tr.writeTarget(
+		put("/syncer/mark/cloud/flags", "forged"),
+		clientv3.OpDelete("/apps/known"), put("/apps/extra", "made here"),
+	)
+	d.stopImporter = s.startImporter()
+	e := s.reportSince(mark, "found a mismatch", func(e status.Edge) bool { return e.Mismatches > 0 })
+	if e.Mismatches != 1 {
+		t.Errorf("%d mismatches", e.Mismatches)
+	}
+	_ = before
+	s.settle()
+	s.check(tr)
+}
