@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/syncer-io/syncer/replicator/command"
+	"github.com/syncer-io/syncer/replicator/control"
 	"github.com/syncer-io/syncer/replicator/status"
 	"github.com/syncer-io/syncer/replicator/testbed/workload"
 )
@@ -123,22 +125,63 @@ func TestTransactionOf128Operations(t *testing.T) {
 	s.check(tr)
 }
 
-func TestDeleteOf20000Keys(t *testing.T) {
+func TestDeleteOf20000Keys(t *testing.T) { deleteAtOnce(t, 20_000) }
+
+// S15: a delete of many keys is one revision of the target, and whoever asks the
+// edge or its etcd meanwhile is answered.
+func deleteAtOnce(t *testing.T, n int) {
+	t.Helper()
 	s, tr, _ := runningSite(t)
-	keys := s.fill("/flags/mass/", 20_000, 20)
+	keys := s.fill("/flags/mass/", n, 20)
 	s.settle()
 	tr.restartTarget()
 	s.under(gentle(), func() {
+		slowest := s.asks()
 		if _, err := s.source.Client().Delete(t.Context(), "/flags/mass/", withPrefix); err != nil {
 			t.Fatal(err)
 		}
 		s.settleSoon()
+		took, answers := slowest()
+		t.Logf("the slowest of %d answers of the edge took %v", answers, took)
+		if took > patientAnswer || answers < 10 {
+			t.Error("the edge does not answer while it deletes")
+		}
 	})
 	if e := s.settle(); e.Torn != 0 {
 		t.Errorf("the delete is torn: %+v", e)
 	}
 	tr.landsAtOnce("the delete", keys)
 	s.check(tr)
+}
+
+// patientAnswer is how long somebody at an edge waits for an answer.
+const patientAnswer = 5 * time.Second
+
+// asks asks the importer how it is, and the target for a key, again and again
+// until slowest is called.
+func (s *site) asks() (slowest func() (took time.Duration, answers int)) {
+	client := control.NewClient(s.edge.DataDir)
+	s.t.Cleanup(client.Close)
+	var longest time.Duration
+	count := 0
+	stop := s.daemon("who asks", func(ctx context.Context) error {
+		for ctx.Err() == nil {
+			began := time.Now()
+			_, err := client.Status(s.t.Context())
+			if err == nil {
+				_, err = s.target.Client().Get(s.t.Context(), "/apps/a")
+			}
+			if err != nil {
+				return err
+			}
+			longest, count = max(longest, time.Since(began)), count+1
+		}
+		return nil
+	})
+	return func() (time.Duration, int) {
+		stop()
+		return longest, count
+	}
 }
 
 func TestExpiryOf10000Keys(t *testing.T) {
