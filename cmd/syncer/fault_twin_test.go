@@ -120,29 +120,12 @@ func TestFaultTwoImporters(t *testing.T) {
 	r.exporter.start()
 	r.claims = r.listen()
 	stop := r.load(usual)
-	twin := func(name string) *testbed.Process {
-		p, err := testbed.StartProcess(testbed.ProcessConfig{
-			Path: r.binary, Args: []string{"import", "-c", r.path("edge", "edge.yaml"), "--data-dir", r.path(name)},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = p.Kill() })
-		return p
-	}
-	last := twin("twin-0")
+	last := r.twin("twin-0")
 	r.truth.moves()
 	for i := range rounds(t, 6) {
-		next := twin([]string{"twin-1", "twin-0"}[i%2])
-		code, err := last.Wait(within(t))
-		if err != nil {
-			t.Fatalf("two importers of one edge run side by side: %v\n%s\n---\n%s", err, lastLines(last.Output(), 10), lastLines(next.Output(), 10))
-		}
+		next := r.twin([]string{"twin-1", "twin-0"}[i%2])
+		said := r.fenced(last)
 		r.await("another instance imports", func(_ status.List, it status.Item) bool { return it.Instance != "" })
-		said := lastLines(last.Output(), 3)
-		if code != 7 || !strings.Contains(said, "fenced by") || !strings.Contains(said, "Try: stop one of the two importers") {
-			t.Errorf("the fenced importer ended with exit code %d and said:\n%s", code, said)
-		}
 		r.truth.moves()
 		if owner := r.owner(); !strings.Contains(said, owner) {
 			t.Errorf("the cursor belongs to %s, and the fenced importer said:\n%s", owner, said)
@@ -156,6 +139,101 @@ func TestFaultTwoImporters(t *testing.T) {
 	}
 }
 
+// TestFaultStoppedImporter stops the importer's process for longer than every
+// timeout, has a twin take over, and lets it go on: nothing that it still wants
+// to write lands, and it ends with exit code 7.
+func TestFaultStoppedImporter(t *testing.T) {
+	r := newRig(t, false)
+	r.exporter.start()
+	r.claims = r.listen()
+	stop := r.load(usual)
+	last := r.twin("twin-0")
+	r.truth.moves()
+	for i := range rounds(t, 4) {
+		was := r.owner()
+		if err := last.Signal(syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		next := r.twin([]string{"twin-1", "twin-0"}[i%2])
+		r.truth.moves()
+		if i == 0 {
+			r.hold(70 * time.Second) // the hub gives a connection up after a minute without pongs
+		} else {
+			r.hold(12 * time.Second) // longer than a transaction is waited for
+		}
+		owner, from := r.owner(), r.truth.target().recorder.Last()
+		if owner == was {
+			t.Fatalf("the cursor still belongs to %s, which is stopped", was)
+		}
+		if err := last.Signal(syscall.SIGCONT); err != nil {
+			t.Fatal(err)
+		}
+		if said := r.fenced(last); !strings.Contains(said, owner) {
+			t.Errorf("the cursor belongs to %s, and the fenced importer said:\n%s", owner, said)
+		}
+		r.truth.moves()
+		r.truth.writtenBy(owner, from)
+		last = next
+	}
+	stop()
+	r.settle()
+}
+
+// twin starts another importer of the edge, with a data directory of its own.
+func (r *rig) twin(name string) *testbed.Process {
+	r.t.Helper()
+	p, err := testbed.StartProcess(testbed.ProcessConfig{
+		Path: r.binary, Args: []string{"import", "-c", r.path("edge", "edge.yaml"), "--data-dir", r.path(name)},
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { _ = p.Kill() })
+	return p
+}
+
+// fenced waits for the end of an importer that another one has overtaken, and
+// gives its last words.
+func (r *rig) fenced(p *testbed.Process) (said string) {
+	r.t.Helper()
+	code, err := p.Wait(within(r.t))
+	if err != nil {
+		r.t.Fatalf("two importers of one edge run side by side: %v\n%s", err, lastLines(p.Output(), 10))
+	}
+	said = lastLines(p.Output(), 3)
+	if code != 7 || !strings.Contains(said, "fenced by") || !strings.Contains(said, "Try: stop one of the two importers") {
+		r.t.Errorf("the fenced importer ended with exit code %d and said:\n%s", code, said)
+	}
+	return said
+}
+
+// writtenBy insists that behind a revision of the target only one importer wrote
+// there: each write to the selection comes with a cursor of its own.
+func (tr *truth) writtenBy(owner string, from int64) {
+	tr.r.t.Helper()
+	tr.catchUp(tr.target())
+	written := 0
+	for _, rev := range tr.target().recorder.History().After(from) {
+		by, selected := "", false
+		for _, e := range rev.Events {
+			selected = selected || rules.Owns(e.Key)
+			if e.Key == cursorKey.String() {
+				by, selected = ownerOf(tr.r.t, e.Value), true
+			}
+		}
+		if !selected {
+			continue
+		}
+		written++
+		if by != owner {
+			tr.r.t.Errorf("revision %d of the target is written by %q, and the cursor belongs to %s", rev.Revision, by, owner)
+		}
+	}
+	if written == 0 {
+		tr.r.t.Error("nobody wrote")
+	}
+}
+
 // owner is the instance that wrote the cursor last.
 func (r *rig) owner() string {
 	r.t.Helper()
@@ -163,9 +241,14 @@ func (r *rig) owner() string {
 	if err != nil || len(resp.Kvs) == 0 {
 		r.t.Fatalf("there is no cursor (%v)", err)
 	}
+	return ownerOf(r.t, string(resp.Kvs[0].Value))
+}
+
+func ownerOf(t *testing.T, cursor string) string {
+	t.Helper()
 	var c struct{ Owner string }
-	if err := json.Unmarshal(resp.Kvs[0].Value, &c); err != nil {
-		r.t.Fatal(err)
+	if err := json.Unmarshal([]byte(cursor), &c); err != nil {
+		t.Fatal(err)
 	}
 	return c.Owner
 }

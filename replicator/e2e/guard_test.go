@@ -1,10 +1,12 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -135,18 +137,25 @@ func TestSourceReplacedByAnEmptyCluster(t *testing.T) {
 	s.report("is in sync", in(status.InSync))
 }
 
-// S17: keys of a rule that left the policy go, unless they are many: then they
-// wait. The rule that comes back takes them over.
+// S17: keys of a rule that left the policy, under load, go, unless they are many:
+// then they wait as they are, and the other rules go on. The rule that comes
+// back takes them over.
 func TestRuleLeavesThePolicy(t *testing.T) {
 	t.Parallel()
 	s, d := guardedSite(t)
+	quiet := s.rewrites("/flags/000000", "/apps/000000")
 	s.changePolicy(d, leanPolicy)
 	s.stopped("(no longer in the policy)")
-	if n := s.held("/apps/"); n != 30 {
-		t.Errorf("%d keys are left of the rule that is gone", n)
+	kept := s.content(s.target.Client(), "/apps/")
+	s.goesOn()
+	s.goesOn()
+	if now := s.content(s.target.Client(), "/apps/"); len(now) != 30 || !same(kept, now) {
+		t.Errorf("%d keys are left of the rule that is gone, and they were to stay as they are", len(now))
 	}
 	s.changePolicy(d, guardedPolicy)
 	s.report("is in sync", in(status.InSync))
+	quiet()
+	s.waitEqual(patience)
 	s.deleteSource("/apps/00000")
 	s.deleteSource("/apps/00001")
 	for i := range 12 {
@@ -156,6 +165,24 @@ func TestRuleLeavesThePolicy(t *testing.T) {
 	}
 	s.until("few keys are left", func() bool { return len(s.want()) == 30 })
 	s.report("asks", in(status.Halted))
+}
+
+// rewrites puts keys of the source again and again until quiet is called.
+func (s *site) rewrites(keys ...string) (quiet func()) {
+	return s.daemon("the load", func(ctx context.Context) error {
+		for i := 0; ; i++ {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(5 * time.Millisecond):
+			}
+			for _, key := range keys {
+				if _, err := s.source.Client().Put(ctx, key, fmt.Sprint("rewritten ", i)); err != nil && ctx.Err() == nil {
+					return err
+				}
+			}
+		}
+	})
 }
 
 // changePolicy starts the exporter anew with another policy.

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -299,21 +300,42 @@ func TestPayloadLimitIsLowered(t *testing.T) {
 	s.check(tr)
 }
 
-// A stream that takes nothing more stalls the exporter, which puts the stream
-// right again by itself.
+// A stream that takes nothing more stalls the exporter, which says so and puts
+// the stream right again by itself. While it is full again and again, the edge
+// says that no exporter answers.
 func TestStreamTakesNoMore(t *testing.T) {
 	t.Parallel()
-	s, tr, _ := runningSite(t)
+	s := newSite(t)
+	tr, journal := s.record(), s.keepJournal()
+	s.load(t.Context(), workload.Load{Ops: 200})
+	s.startExporter()
+	s.startImporter()
+	s.settle()
+	full := func() {
+		cfg := s.stream().CachedInfo().Config
+		cfg.Discard, cfg.MaxMsgs = jetstream.DiscardNew, 1
+		if _, err := s.jetstream().UpdateStream(t.Context(), cfg); err != nil {
+			t.Fatal(err)
+		}
+	}
 	s.under(gentle(), func() {
 		for range 3 {
-			cfg := s.stream().CachedInfo().Config
-			cfg.Discard, cfg.MaxMsgs = jetstream.DiscardNew, 1
-			if _, err := s.jetstream().UpdateStream(t.Context(), cfg); err != nil {
-				t.Fatal(err)
-			}
+			full()
 			s.goesOn()
 		}
+		mark := s.reports.mark()
+		s.until("the edge says that no exporter answers", func() bool {
+			full()
+			edges, _ := s.reports.since(mark)
+			return slices.ContainsFunc(edges, func(e status.Edge) bool {
+				return e.State == status.Disconnected && strings.Contains(e.Reason, "no exporter answers") && e.Try != ""
+			})
+		})
+		s.goesOn()
 	})
+	if said := journal.String(); !strings.Contains(said, "the term ended") || !strings.Contains(said, "maximum messages exceeded") {
+		t.Error("the exporter does not say that the stream is full")
+	}
 	s.settle()
 	s.check(tr)
 }

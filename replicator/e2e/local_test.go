@@ -113,3 +113,30 @@ func timeBetween(t *testing.T, events clientv3.WatchChan, first, next string) ti
 		}
 	}
 }
+
+// R8: a write that passes for the channel's own is an edit to nobody, so that
+// what the edge believes to hold is wrong. The first heartbeat behind it tells:
+// before anything is claimed, the target is read and repaired.
+func TestDigestTellsWhatNobodySaw(t *testing.T) {
+	t.Parallel()
+	s, tr, d := runningSite(t)
+	s.put("/apps/known", "as the source has it")
+	s.settle()
+	d.stopImporter()
+	mark := s.reports.mark()
+	tr.writeTarget(
+		put("/syncer/mark/cloud/flags", "1"), // what a commit without a cursor writes
+		clientv3.OpDelete("/apps/known"), put("/apps/extra", "made here"),
+	)
+	d.stopImporter = s.startImporter()
+	s.reportSince(mark, "found the difference", func(e status.Edge) bool {
+		if e.Mismatches == 0 && e.State == status.InSync {
+			t.Fatalf("it is believed to be in sync: %+v", e)
+		}
+		return e.Mismatches > 0
+	})
+	if e := s.settle(); e.Mismatches != 1 || counted(e) != 0 {
+		t.Errorf("one comparison has to find it, and nobody saw an edit: %+v", e)
+	}
+	s.check(tr)
+}

@@ -148,8 +148,8 @@ func TestOrphansOfARuleThatDeletes(t *testing.T) {
 	s.keeps("deletes", mark, 1, want)
 }
 
-// A rule with onLeave: orphan that is dropped from the policy leaves everything
-// at the edge, and nothing remembers it.
+// A rule with onLeave: orphan that is dropped from the policy, under load, leaves
+// everything at the edge, and nothing remembers it.
 func TestOrphansOfADroppedRule(t *testing.T) {
 	t.Parallel()
 	flags := "    - name: flags\n      prefix: /flags/\n"
@@ -165,8 +165,16 @@ func TestOrphansOfADroppedRule(t *testing.T) {
 	s.keeps("released", mark, 3, want)
 	mark = s.reports.mark()
 	head, _, _ := strings.Cut(syncedPolicy, "    - name: shop")
+	quiet := s.rewrites("/flags/a")
+	s.goesOn()
 	s.changePolicy(d, head+flags)
+	s.reportSince(mark, "has one key left", func(e status.Edge) bool { return e.Keys == 1 })
+	s.goesOn()
+	quiet()
 	s.keeps("rule dropped", mark, 1, want)
+	if rest := s.content(s.target.Client(), "/flags/"); !maps.Equal(rest, s.content(s.source.Client(), "/flags/")) {
+		t.Errorf("the rule that stays holds %v", rest)
+	}
 	if names := s.released(); len(names) > 0 {
 		t.Errorf("the edge still knows %v as released", names)
 	}

@@ -2,12 +2,18 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"github.com/syncer-io/syncer/replicator/command"
+	"github.com/syncer-io/syncer/replicator/control"
+	"github.com/syncer-io/syncer/replicator/status"
 	"github.com/syncer-io/syncer/replicator/testbed/workload"
 )
 
@@ -22,6 +28,50 @@ func TestLargestValue(t *testing.T) {
 	})
 	s.settle()
 	s.check(tr)
+}
+
+// The largest value that a source takes does not fit into a target of the same
+// limit: the cursor goes along. It is parked and said, everything else goes on,
+// and it is taken when the target's limit is a step above the source's.
+func TestValueOfTheSourcesLimit(t *testing.T) {
+	t.Parallel()
+	s, _ := guardedSite(t)
+	size := s.putLargest("/apps/limit", etcdLimit)
+	s.put("/apps/later", "1")
+	e := s.report("is degraded", in(status.Degraded))
+	if len(e.Parked) != 1 || e.Parked[0].Why != status.TooLarge || e.ParkedKeys != 1 || !strings.Contains(e.Reason, "/apps/limit") {
+		t.Fatalf("the edge does not say what is parked: %q, %+v", e.Reason, e.Parked)
+	}
+	if try := e.Parked[0].Try + e.Try; !strings.Contains(try, "max-request-bytes") {
+		t.Errorf("the edge does not say what to do: %q", try)
+	}
+	s.until("what came later is there", func() bool { return s.held("/apps/later") == 1 })
+	if n := s.held("/apps/limit"); n != 0 {
+		t.Errorf("%d keys of the group are there", n)
+	}
+	s.do(func() error { return s.target.Reconfigure(t.Context(), 2<<20) })
+	s.done(about(command.Retry, e.Parked[0].ID))
+	s.waitEqual(patience)
+	s.report("is in sync", in(status.InSync))
+	t.Logf("the source takes a value of %d bytes", size)
+}
+
+// etcdLimit is etcd's --max-request-bytes where nobody sets it.
+const etcdLimit = 1536 << 10
+
+// putLargest puts the largest value that the source takes.
+func (s *site) putLargest(key string, limit int) (size int) {
+	s.t.Helper()
+	value := noise(limit)
+	for size = limit; ; size-- {
+		_, err := s.source.Client().Put(s.t.Context(), key, value[:size])
+		if err == nil {
+			return size
+		}
+		if !errors.Is(err, rpctypes.ErrRequestTooLarge) || size < limit-1024 {
+			s.t.Fatalf("put %d bytes: %v", size, err)
+		}
+	}
 }
 
 // A large value after small changes makes a transaction that etcd refuses;
@@ -75,22 +125,63 @@ func TestTransactionOf128Operations(t *testing.T) {
 	s.check(tr)
 }
 
-func TestDeleteOf20000Keys(t *testing.T) {
+func TestDeleteOf20000Keys(t *testing.T) { deleteAtOnce(t, 20_000) }
+
+// S15: a delete of many keys is one revision of the target, and whoever asks the
+// edge or its etcd meanwhile is answered.
+func deleteAtOnce(t *testing.T, n int) {
+	t.Helper()
 	s, tr, _ := runningSite(t)
-	keys := s.fill("/flags/mass/", 20_000, 20)
+	keys := s.fill("/flags/mass/", n, 20)
 	s.settle()
 	tr.restartTarget()
 	s.under(gentle(), func() {
+		slowest := s.asks()
 		if _, err := s.source.Client().Delete(t.Context(), "/flags/mass/", withPrefix); err != nil {
 			t.Fatal(err)
 		}
 		s.settleSoon()
+		took, answers := slowest()
+		t.Logf("the slowest of %d answers of the edge took %v", answers, took)
+		if took > patientAnswer || answers < 10 {
+			t.Error("the edge does not answer while it deletes")
+		}
 	})
 	if e := s.settle(); e.Torn != 0 {
 		t.Errorf("the delete is torn: %+v", e)
 	}
 	tr.landsAtOnce("the delete", keys)
 	s.check(tr)
+}
+
+// patientAnswer is how long somebody at an edge waits for an answer.
+const patientAnswer = 5 * time.Second
+
+// asks asks the importer how it is, and the target for a key, again and again
+// until slowest is called.
+func (s *site) asks() (slowest func() (took time.Duration, answers int)) {
+	client := control.NewClient(s.edge.DataDir)
+	s.t.Cleanup(client.Close)
+	var longest time.Duration
+	count := 0
+	stop := s.daemon("who asks", func(ctx context.Context) error {
+		for ctx.Err() == nil {
+			began := time.Now()
+			_, err := client.Status(s.t.Context())
+			if err == nil {
+				_, err = s.target.Client().Get(s.t.Context(), "/apps/a")
+			}
+			if err != nil {
+				return err
+			}
+			longest, count = max(longest, time.Since(began)), count+1
+		}
+		return nil
+	})
+	return func() (time.Duration, int) {
+		stop()
+		return longest, count
+	}
 }
 
 func TestExpiryOf10000Keys(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -269,5 +270,35 @@ func TestFrameThatCannotBeRead(t *testing.T) {
 	}
 	s.load(t.Context(), workload.Load{Ops: 50})
 	s.settle()
+	s.check(tr)
+}
+
+// N1: an edge whose link is down for longer than the stream keeps its messages
+// finds out by itself, and repairs what it missed.
+func TestLinkIsDownForLongerThanMaxAge(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, withLinks)
+	s.cloud.Stream.MaxAge = 2 * time.Second
+	tr := s.record()
+	s.load(t.Context(), workload.Load{Ops: 200})
+	s.startExporter()
+	s.startImporter()
+	before := s.settle()
+	s.edgeLink.Refuse()
+	s.load(t.Context(), workload.Load{Ops: 200})
+	s.exporterHas(s.sourceRevision())
+	missed := s.lastSeq()
+	s.until("what the edge missed has expired", func() bool {
+		info, err := s.stream().Info(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.State.FirstSeq > missed
+	})
+	s.edgeLink.Pass()
+	e := s.settle()
+	if e.Gaps == before.Gaps && e.Resyncs == before.Resyncs {
+		t.Errorf("the edge does not say that it missed something: %+v", e)
+	}
 	s.check(tr)
 }

@@ -156,9 +156,8 @@ func TestFrameOfTheFuture(t *testing.T) {
 	s.check(tr)
 }
 
-// An importer is frozen in front of its target for longer than every timeout,
-// another one of the same edge takes over, and the first goes on: its first
-// commit fails.
+// An importer is frozen in front of its target until another one of the same edge
+// has taken over, and goes on: its first commit fails.
 func TestFrozenImporterIsOvertaken(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, withTargetLink)

@@ -514,6 +514,55 @@ func TestVersions(t *testing.T) {
 	}
 }
 
+// answering is an etcd that says it is of another version.
+type answering struct {
+	clientv3.Maintenance
+	version string
+}
+
+func (a answering) Status(ctx context.Context, endpoint string) (*clientv3.StatusResponse, error) {
+	st, err := a.Maintenance.Status(ctx, endpoint)
+	if err == nil {
+		st.Version = a.version
+	}
+	return st, err
+}
+
+// An etcd below the floor of its minor version is used, with a warning that
+// names the version to upgrade to; one before 3.4 is refused, and so is what
+// is no etcd.
+func TestCheckOfOldServers(t *testing.T) {
+	url, _ := startEtcd(t, "http")
+	cli, err := Dial(t.Context(), Config{Endpoints: []string{url}}, quiet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cli.Close()
+	real := cli.Maintenance
+	for version, upgrade := range map[string]string{
+		"3.4.41": "3.4.42", "3.5.27": "3.5.28", "3.6.8": "3.6.9", "3.4.42": "", "3.6.9": "", "3.7.0": "",
+	} {
+		cli.Maintenance = answering{real, version}
+		for _, role := range []Role{Source, Target} {
+			srv, err := Check(t.Context(), cli, role)
+			if err != nil || srv.Version != version {
+				t.Errorf("a %s of etcd %s is refused: %+v, %v", role, version, srv, err)
+			}
+			all := strings.Join(srv.Warnings, "\n")
+			if (upgrade == "") != (all == "") || !strings.Contains(all, upgrade) || upgrade != "" && !strings.Contains(all, "etcd "+version) {
+				t.Errorf("a %s of etcd %s has the warnings %q, want one that names %q", role, version, all, upgrade)
+			}
+		}
+	}
+	for version, words := range map[string][]string{
+		"3.3.27": {"etcd 3.3.27", "too old", url, "upgrade etcd to 3.4.42"}, "2.3.8": {"too old", "source"}, "proxy": {`"proxy"`, "is an etcd"},
+	} {
+		cli.Maintenance = answering{real, version}
+		_, err := Check(t.Context(), cli, Source)
+		wants(t, err, fault.Check, words...)
+	}
+}
+
 func TestExplainPassesThrough(t *testing.T) {
 	if Explain(nil, "x") != nil || Retryable(nil) {
 		t.Error("nil is no error")
