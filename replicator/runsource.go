@@ -44,7 +44,7 @@ func (r *reading) connect(ctx context.Context) error {
 	tried := sync.OnceFunc(func() { close(r.tried) })
 	defer tried()
 	missed := func(what string, err error) {
-		r.missed(what, err)
+		r.missed(fmt.Errorf("%s is not usable: %w", what, err))
 		tried()
 	}
 	var cli *clientv3.Client
@@ -53,7 +53,7 @@ func (r *reading) connect(ctx context.Context) error {
 		err := insist(ctx, func() (err error) {
 			cli, err = connect(ctx, dial.Source, r.cfg.Source.Etcd, r.logger)
 			return err
-		}, func(err error) { missed("the source etcd is not usable", err) })
+		}, func(err error) { missed("the source etcd", err) })
 		if err != nil {
 			return err
 		}
@@ -62,7 +62,7 @@ func (r *reading) connect(ctx context.Context) error {
 		err := insist(ctx, func() (err error) {
 			api, err = client.Connect(ctx, KubernetesConfig(k.Access()), r.logger)
 			return err
-		}, func(err error) { missed("the source API server is not usable", err) })
+		}, func(err error) { missed("the source API server", err) })
 		if err != nil {
 			return errors.Join(err, closed(cli))
 		}
@@ -75,11 +75,11 @@ func (r *reading) connect(ctx context.Context) error {
 }
 
 // missed notes why the source cannot be read yet.
-func (r *reading) missed(what string, err error) {
-	r.logger.Error(what+", trying again", "cause", err.Error(), "try", fault.Try(err))
+func (r *reading) missed(err error) {
+	r.logger.Error("the source is not usable, trying again", "cause", err.Error(), "try", fault.Try(err))
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.away = fmt.Errorf("%s: %w", what, err)
+	r.away = err
 }
 
 func (r *reading) clients() (*clientv3.Client, *client.Client, error) {

@@ -23,7 +23,7 @@ func (t *term) bide(ctx context.Context, r *running, pause backoff.BackOff) {
 	probing := false
 	defer func() {
 		if probing {
-			<-probed
+			_ = <-probed // it ends with ctx, and nobody asks any more
 		}
 	}()
 	for {
