@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -20,19 +21,13 @@ func (t *term) bide(ctx context.Context, r *running, pause backoff.BackOff) {
 	t.standStill(ctx, c)
 	probed := make(chan error, 1)
 	due := time.After(pause.NextBackOff())
-	probing := false
-	defer func() {
-		if probing {
-			_ = <-probed // it ends with ctx, and nobody asks any more
-		}
-	}()
+	var probing sync.WaitGroup
+	defer probing.Wait()
 	for {
 		select {
 		case <-due:
-			probing = true
-			go func() { probed <- t.readable(ctx, r.line) }()
+			probing.Go(func() { probed <- t.readable(ctx, r.line) })
 		case err := <-probed:
-			probing = false
 			if err == nil || ctx.Err() != nil {
 				return
 			}
