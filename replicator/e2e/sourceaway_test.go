@@ -43,10 +43,9 @@ func (s *site) feedsARestartedEdge(d *daemons, key string) {
 	s.t.Helper()
 	d.stopImporter = s.startImporter()
 	s.until("the edge holds what the hub holds", func() bool { _, ok := s.have()[key]; return ok })
-	s.ask("store-1", command.New(command.Pause))
+	s.done(command.New(command.Pause))
 	s.report("is paused", in(status.Paused))
-	s.ask("store-1", command.New(command.Resume))
-	s.report("is not paused", notIn(status.Paused))
+	s.done(command.New(command.Resume))
 	err := jetstream.AskCommand(s.t.Context(), s.admin, "cloud", "store-1", command.New(command.Verify))
 	if fault.ExitCode(err) != int(fault.Unreachable) || !strings.Contains(err.Error(), "the source") || fault.Try(err) == "" || fault.Try(err) == "run the command again" {
 		s.t.Errorf("a command that needs the source: %v, try %s", err, fault.Try(err))

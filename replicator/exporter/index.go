@@ -306,7 +306,7 @@ func (x *index) commit(cp checkpoint) error {
 
 // onDisk is an error of the disk with the remedy.
 func onDisk(err error) error {
-	if err = wal.StorageError(err); errors.Is(err, wal.ErrNoSpace) {
+	if errors.Is(wal.StorageError(err), wal.ErrNoSpace) {
 		return fault.New(fault.General, "free space on the disk of the exporter's data directory; it goes on by itself", "the disk is full: %w", err)
 	}
 	return fault.New(fault.General, "check that the exporter's data directory is writable and has space", "%w", err)

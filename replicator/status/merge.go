@@ -141,10 +141,10 @@ func (o Observation) parked(it *Item, e Edge) bool {
 	return it.State != e.State
 }
 
-// starved is an edge that hears nothing because its channel fails: why, the
-// exporter knows and the edge does not.
+// starved is an edge that hears nothing, or waits to be attached, because its
+// channel fails: why, the exporter knows and the edge does not.
 func (o Observation) starved(it *Item, e Edge) bool {
-	return e.State == Stale && o.exporterView().State == ExporterActive && o.ailing(it, e)
+	return (e.State == Stale || e.State == Disconnected) && o.exporterView().State == ExporterActive && o.ailing(it, e)
 }
 
 // ownTrouble believes whatever an edge says that is worse than a lag.

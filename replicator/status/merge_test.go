@@ -65,6 +65,10 @@ func TestMerge(t *testing.T) {
 			o.Exporter.Channels[0].Trouble = "the source does not answer"
 			o.edge(func(e *Edge) { e.State, e.Reason = Stale, "the exporter is silent" })
 		}, Stale, "channel flags fails at the exporter: the source does not answer"},
+		"waits to be attached as its channel fails": {func(o *Observation) {
+			o.Exporter.Channels[0].Trouble = "the source does not answer"
+			o.edge(func(e *Edge) { e.State, e.Reason = Disconnected, "not attached to the exporter yet" })
+		}, Stale, "channel flags fails at the exporter: the source does not answer"},
 		"hears nothing":               {func(o *Observation) { o.edge(func(e *Edge) { e.State, e.Reason = Stale, "the exporter is silent" }) }, Stale, "the exporter is silent"},
 		"no such channel":             {func(o *Observation) { o.Exporter.Channels = nil }, Stale, "does not publish channel flags"},
 		"other lineage":               {func(o *Observation) { o.edge(func(e *Edge) { e.Lineage = two }) }, ResyncNeeded, "it follows lineage"},
