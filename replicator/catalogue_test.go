@@ -35,7 +35,7 @@ var catalogue = []row{
 	{id: "S4", what: "the active exporter is stopped for longer than every timeout, and goes on",
 		tests: "syncer.TestFaultStoppedExporter e2e.TestStandbyTakesOver e2e.TestStaleExporterCannotPublish e2e.TestTwoExportersThroughALeaderLoss"},
 	{id: "S5", what: "the source is killed, cut off, or silent",
-		tests: "e2e.TestOutages syncer.TestFaultKilledEtcds source.TestWatchResumesOverRestarts source.TestFrozenLinkEndsTheWatch source.TestSilentWatchIsOpenedAgain source.TestUnreachableSourceEndsTheWatch"},
+		tests: "e2e.TestOutages e2e.TestSourceIsAway e2e.TestSourceIsAwayForOneOfTwoExporters e2e.TestSourceIsAwayForBothExporters syncer.TestFaultKilledEtcds source.TestWatchResumesOverRestarts source.TestFrozenLinkEndsTheWatch source.TestSilentWatchIsOpenedAgain source.TestUnreachableSourceEndsTheWatch"},
 	{id: "S6", what: "the watch moves to a member that lags behind",
 		tests: "source.TestWatchMovesToALaggingMember source.TestAssemblerRefusesEventsBehindAPromise source.TestWatchShowsTheTruth"},
 	{id: "S7", what: "the source is compacted past the cursor while the exporter is down",

@@ -78,10 +78,7 @@ func Export(ctx context.Context, cfg *config.Exporter, logger *slog.Logger) (err
 		return err
 	}
 	defer nc.Close()
-	from, err := openSource(ctx, cfg, logger)
-	if err != nil {
-		return finish(err)
-	}
+	from := newReading(cfg, logger)
 	defer func() { err = errors.Join(err, from.close()) }()
 	return export(ctx, cfg, instance, nc, from, logger)
 }
@@ -107,7 +104,9 @@ func export(ctx context.Context, cfg *config.Exporter, instance string, nc *nats
 		Tier:     from.tier(),
 	}, nc, from.open, &pairs{nc: nc, source: cfg.Name, replicas: cfg.Stream.Replicas}, logger)
 	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return from.connect(ctx) })
 	group.Go(func() error {
+		<-from.tried
 		if err := ex.Run(ctx); err != nil {
 			return err
 		}

@@ -2,7 +2,10 @@ package replicator
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -20,46 +23,69 @@ import (
 // reading is the cluster that an exporter reads: one of its clients or both.
 type reading struct {
 	cfg    *config.Exporter
-	etcd   *clientv3.Client
-	api    *client.Client
 	logger *slog.Logger
+	tried  chan struct{} // closed once the first attempt to connect has ended
+
+	mu   sync.Mutex
+	etcd *clientv3.Client // nil without one in the configuration
+	api  *client.Client   // so is this
+	away error            // why there is no client yet; nil once all are there
 }
 
-// openSource connects to the source, and tries for ever while it cannot: a daemon
-// that starts before its cluster finds it later.
-func openSource(ctx context.Context, cfg *config.Exporter, logger *slog.Logger) (_ *reading, err error) {
-	r := &reading{cfg: cfg, logger: logger}
-	if cfg.Source.HasEtcd() {
-		err := insist(ctx, func() (err error) {
-			r.etcd, err = connect(ctx, dial.Source, cfg.Source.Etcd, logger)
-			return err
-		}, func(err error) {
-			logger.Error("the source etcd is not usable, trying again", "cause", err.Error(), "try", fault.Try(err))
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	if k := cfg.Source.Kubernetes; k != nil {
-		err := insist(ctx, func() (err error) {
-			r.api, err = client.Connect(ctx, KubernetesConfig(k.Access()), logger)
-			return err
-		}, func(err error) {
-			logger.Error("the source API server is not usable, trying again", "cause", err.Error(), "try", fault.Try(err))
-		})
-		if err != nil {
-			return nil, joinClose(err, r)
-		}
-	}
-	logger.Info("the source is there", "tier", r.tier())
-	return r, nil
+func newReading(cfg *config.Exporter, logger *slog.Logger) *reading {
+	return &reading{cfg: cfg, logger: logger, tried: make(chan struct{}), away: errConnecting}
 }
 
-func joinClose(err error, r *reading) error {
-	if closed := r.close(); closed != nil {
-		r.logger.Warn("the source etcd was not closed", "cause", closed.Error())
+var errConnecting = fault.New(fault.Unreachable, "wait: the exporter connects to it", "the source was not reached yet")
+
+// connect connects to the source, and tries until ctx is done while it cannot: a
+// daemon that starts before its cluster says so, and finds it later.
+func (r *reading) connect(ctx context.Context) error {
+	tried := sync.OnceFunc(func() { close(r.tried) })
+	defer tried()
+	missed := func(what string, err error) {
+		r.missed(fmt.Errorf("%s is not usable: %w", what, err))
+		tried()
 	}
-	return err
+	var cli *clientv3.Client
+	var api *client.Client
+	if r.cfg.Source.HasEtcd() {
+		err := insist(ctx, func() (err error) {
+			cli, err = connect(ctx, dial.Source, r.cfg.Source.Etcd, r.logger)
+			return err
+		}, func(err error) { missed("the source etcd", err) })
+		if err != nil {
+			return err
+		}
+	}
+	if k := r.cfg.Source.Kubernetes; k != nil {
+		err := insist(ctx, func() (err error) {
+			api, err = client.Connect(ctx, KubernetesConfig(k.Access()), r.logger)
+			return err
+		}, func(err error) { missed("the source API server", err) })
+		if err != nil {
+			return errors.Join(err, closed(cli))
+		}
+	}
+	r.logger.Info("the source is there", "tier", r.tier())
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.etcd, r.api, r.away = cli, api, nil
+	return nil
+}
+
+// missed notes why the source cannot be read yet.
+func (r *reading) missed(err error) {
+	r.logger.Error("the source is not usable, trying again", "cause", err.Error(), "try", fault.Try(err))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.away = err
+}
+
+func (r *reading) clients() (*clientv3.Client, *client.Client, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.etcd, r.api, r.away
 }
 
 // insist tries until it works or ctx is done, and tells of each failure.
@@ -82,23 +108,32 @@ func insist(ctx context.Context, try func() error, tell func(error)) error {
 }
 
 func (r *reading) close() error {
-	if r.etcd == nil {
-		return nil
-	}
-	return r.etcd.Close()
+	cli, _, _ := r.clients()
+	return closed(cli)
 }
 
-// open gives the reader of one selection.
-func (r *reading) open(s *filter.Selection) exporter.Source {
+func closed(cli *clientv3.Client) error {
+	if cli == nil {
+		return nil
+	}
+	return cli.Close()
+}
+
+// open gives the reader of one selection, or why the source cannot be read yet.
+func (r *reading) open(s *filter.Selection) (exporter.Source, error) {
+	cli, api, err := r.clients()
+	if err != nil {
+		return nil, err
+	}
 	prefix, ranges := r.cfg.Source.KubernetesPrefix, s.SourceRanges()
-	if r.etcd == nil {
-		return kubesource.New(r.api, prefix, ranges, SourceOptions(r.cfg), r.logger)
+	if cli == nil {
+		return kubesource.New(api, prefix, ranges, SourceOptions(r.cfg), r.logger), nil
 	}
-	under := etcdsource.New(r.etcd, ranges, etcdsource.Options{Progress: min(r.cfg.Heartbeat, time.Second)}, r.logger)
-	if r.api == nil {
-		return under
+	under := etcdsource.New(cli, ranges, etcdsource.Options{Progress: min(r.cfg.Heartbeat, time.Second)}, r.logger)
+	if api == nil {
+		return under, nil
 	}
-	return kubesource.Unseal(under, r.api, prefix, ranges, SourceOptions(r.cfg), r.logger)
+	return kubesource.Unseal(under, api, prefix, ranges, SourceOptions(r.cfg), r.logger), nil
 }
 
 // SourceOptions are those of the configuration for an API server that is read.
@@ -109,9 +144,9 @@ func SourceOptions(cfg *config.Exporter) kubesource.Options {
 // tier is what the source can give.
 func (r *reading) tier() string {
 	switch {
-	case r.etcd == nil:
+	case !r.cfg.Source.HasEtcd():
 		return kubesource.Tier
-	case r.api == nil:
+	case r.cfg.Source.Kubernetes == nil:
 		return etcdsource.Tier
 	default:
 		return kubesource.TierUnsealed
@@ -120,8 +155,14 @@ func (r *reading) tier() string {
 
 // owned gives what importers write to the source; nil when nobody can tell.
 func (r *reading) owned() func(context.Context) ([]exporter.Owned, error) {
-	if r.etcd == nil {
+	if !r.cfg.Source.HasEtcd() {
 		return nil
 	}
-	return func(ctx context.Context) ([]exporter.Owned, error) { return owned(ctx, r.etcd) }
+	return func(ctx context.Context) ([]exporter.Owned, error) {
+		cli, _, err := r.clients()
+		if err != nil {
+			return nil, err
+		}
+		return owned(ctx, cli)
+	}
 }

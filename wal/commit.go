@@ -93,7 +93,7 @@ func (l *Log) commit(w work) (stored state, err error) {
 	if err == nil {
 		return stored, nil
 	}
-	err = storageError(err)
+	err = StorageError(err)
 	var broken *panicError
 	if errors.As(err, &broken) || errors.Is(err, berrors.ErrInvalidMapping) {
 		err = fmt.Errorf("%w: %w", ErrFailed, err)

@@ -37,7 +37,7 @@ func openBolt(path, file string, o Options) (*bbolt.DB, error) {
 		return nil, fmt.Errorf("%w (a lock on the file itself)", ErrLocked)
 	}
 	if err != nil {
-		return nil, storageError(err)
+		return nil, StorageError(err)
 	}
 	db.AllocSize = growStep
 	return db, nil
@@ -52,7 +52,7 @@ func build(path string, o Options, s state, fill func(*bbolt.DB) error) (_ *bbol
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(fmt.Errorf("make %s: %w", newPath(path), storageError(err)), discard(db, path))
+			err = errors.Join(fmt.Errorf("make %s: %w", newPath(path), StorageError(err)), discard(db, path))
 		}
 	}()
 	db.NoSync = true // one sync at the end instead

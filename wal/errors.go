@@ -43,10 +43,10 @@ func (e *CorruptError) Error() string {
 	return fmt.Sprintf("log is damaged at record %d: %s", e.Seq, e.Reason)
 }
 
-// storageError gives a failed commit its ErrNoSpace and its system code. bbolt
+// StorageError gives a failed commit of bbolt its ErrNoSpace and its system code. bbolt
 // formats some causes into text (growing the file), so the code is found again
 // by its message.
-func storageError(err error) error {
+func StorageError(err error) error {
 	for _, code := range []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG} {
 		if errors.Is(err, code) {
 			return fmt.Errorf("%w: %w", ErrNoSpace, err)

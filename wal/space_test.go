@@ -76,12 +76,12 @@ func TestCodesThatBboltTurnedIntoTextAreFoundAgain(t *testing.T) {
 			&os.PathError{Op: "write", Path: "x", Err: code},
 			fmt.Errorf("file resize error: %s", &os.PathError{Op: "truncate", Path: "x", Err: code}),
 		} {
-			if got := storageError(err); !errors.Is(got, code) || !errors.Is(got, ErrNoSpace) {
+			if got := StorageError(err); !errors.Is(got, code) || !errors.Is(got, ErrNoSpace) {
 				t.Errorf("%v", got)
 			}
 		}
 	}
-	if err := storageError(syscall.EIO); errors.Is(err, ErrNoSpace) {
+	if err := StorageError(syscall.EIO); errors.Is(err, ErrNoSpace) {
 		t.Error(err)
 	}
 }

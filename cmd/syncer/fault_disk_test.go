@@ -14,24 +14,64 @@ import (
 	"github.com/syncer-io/syncer/replicator/testbed/workload"
 )
 
-// disk is where an importer keeps its inbox, and how to fill it up.
+// disk is where a daemon keeps its data, and how to fill it up.
 type disk struct {
 	dir        string
 	fill, free func()
+	total      bool // when it is full no small file can be made either
 }
 
 // TestFaultFullDisk fills the importer's disk up while it runs: the state says
 // so, and when there is room again it goes on without a restart.
 func TestFaultFullDisk(t *testing.T) {
-	for name, disk := range map[string]func(*rig) disk{"small": (*rig).smallDisk, "limited": (*rig).limitedDisk} {
+	for name, disk := range disks {
 		t.Run(name, func(t *testing.T) { fillTheDisk(t, disk) })
 	}
 }
 
-func fillTheDisk(t *testing.T, make func(*rig) disk) {
+var disks = map[string]func(*rig, *daemon) disk{"small": (*rig).smallDisk, "limited": (*rig).limitedDisk}
+
+// TestFaultFullExporterDisk fills the exporter's disk up while it runs, and kills
+// it while there is no room: the status says so, and when there is room again it
+// goes on by itself.
+func TestFaultFullExporterDisk(t *testing.T) {
+	for name, disk := range disks {
+		t.Run(name, func(t *testing.T) { fillTheExportersDisk(t, disk) })
+	}
+}
+
+func fillTheExportersDisk(t *testing.T, make func(*rig, *daemon) disk) {
 	t.Helper()
 	r := newRig(t, false)
-	d := make(r)
+	d := make(r, r.exporter)
+	r.exporter.config.Args = append(r.exporter.config.Args, "--data-dir", d.dir)
+	r.start()
+	r.burst(workload.Load{Ops: 200})
+	r.prove()
+	full := func(text string) bool { return strings.Contains(text, "disk is full") }
+	for round := range 2 {
+		d.fill()
+		r.burst(workload.Load{Ops: 300})
+		r.await("the exporter's disk is full", func(_ status.List, it status.Item) bool {
+			return it.State == status.Stale && full(it.Reason) && it.Try != ""
+		})
+		if round == 1 && d.total {
+			r.exporter.kill(t)
+			r.await("the disk is full at the start too", func(l status.List, _ status.Item) bool {
+				return l.Exporter.State == status.ExporterActive && full(l.Exporter.Reason)
+			})
+		}
+		d.free()
+		r.prove()
+	}
+	r.await("nothing is said of the disk", func(l status.List, _ status.Item) bool { return l.Exporter.Reason == "" })
+	r.settle()
+}
+
+func fillTheDisk(t *testing.T, make func(*rig, *daemon) disk) {
+	t.Helper()
+	r := newRig(t, false)
+	d := make(r, r.importer)
 	r.importer.config.Args = append(r.importer.config.Args, "--data-dir", d.dir)
 	r.start()
 	r.burst(workload.Load{Ops: 200})
@@ -66,7 +106,7 @@ func incompressible(r *rig, size int) string {
 
 // smallDisk is a file system of 4 MiB. A host that does not let this process
 // mount one gets a limit instead.
-func (r *rig) smallDisk() disk {
+func (r *rig) smallDisk(of *daemon) disk {
 	r.t.Helper()
 	dir := r.path("disk")
 	if err := os.Mkdir(dir, 0o700); err != nil {
@@ -75,20 +115,20 @@ func (r *rig) smallDisk() disk {
 	err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=4m,mode=0700")
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
 		r.t.Logf("mounting is refused (%v): the process is limited instead", err)
-		return r.limitedDisk()
+		return r.limitedDisk(of)
 	}
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() {
-		r.importer.halt()
+		of.halt()
 		if err := unix.Unmount(dir, 0); err != nil {
 			r.t.Errorf("unmount %s: %v", dir, err)
 		}
 	})
 	junk := dir + "/junk"
 	return disk{
-		dir: dir,
+		dir: dir, total: true,
 		fill: func() {
 			f, err := os.Create(junk)
 			if err != nil {
@@ -110,15 +150,15 @@ func (r *rig) smallDisk() disk {
 	}
 }
 
-// limitedDisk lets no file of the importer grow any more, which needs no
-// rights at all.
-func (r *rig) limitedDisk() disk {
+// limitedDisk lets no file of the daemon grow any more, which needs no rights at
+// all.
+func (r *rig) limitedDisk(of *daemon) disk {
 	r.t.Helper()
 	dir := r.path("limited")
 	limit := func(bytes uint64) {
 		r.t.Helper()
 		var was unix.Rlimit
-		pid := r.importer.running().PID()
+		pid := of.running().PID()
 		if err := unix.Prlimit(pid, unix.RLIMIT_FSIZE, nil, &was); err != nil {
 			r.t.Fatal(err)
 		}
@@ -128,7 +168,7 @@ func (r *rig) limitedDisk() disk {
 	}
 	return disk{
 		dir:  dir,
-		fill: func() { limit(4 << 10) }, // less than what the inbox has already
+		fill: func() { limit(4 << 10) }, // less than what its files have already
 		free: func() { limit(unix.RLIM_INFINITY) },
 	}
 }

@@ -35,7 +35,7 @@ func TestFaultEndpointsThatComeLater(t *testing.T) {
 	}
 	r.exporter.start()
 	r.importer.start()
-	wants(t, r.exporter.says(t, 0, "the source etcd is not usable, trying again"), r.source.Address(), `"try":"check`)
+	wants(t, r.exporter.says(t, 0, "the source is not usable, trying again"), r.source.Address(), `"try":"check`)
 	if err := r.source.Start(within(t)); err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func (r *rig) fails(code int, args []string, says ...string) {
 func TestFaultTLSMismatch(t *testing.T) {
 	r := newRig(t, false)
 	p := r.launch("export", "-c", r.edited("cloud.yaml", `["http://`, `["https://`, `]}}`, `], tls: {}}}`))
-	wants(t, line(t, p, "the source etcd is not usable, trying again"), "https", `"try":"write http://`)
+	wants(t, line(t, p, "the source is not usable, trying again"), "https", `"try":"write http://`)
 	p = r.launch("import", "-c", r.edited("edge/edge.yaml", `- "http://`, `- "https://`, "etcd:\n", "etcd:\n    tls: {}\n"))
 	wants(t, line(t, p, `"state":"halted"`), `"try":"write http://`)
 	r.fails(6, []string{"status", "-c", r.edited("cloud.yaml", "nats://", "tls://")}, "TLS")

@@ -24,21 +24,43 @@ func (o statusOptions) draw(p *page, list status.List) {
 	if x.Reason != "" && x.Try != "" {
 		p.line("  Try: %s", x.Try)
 	}
-	if len(list.Items) == 0 {
+	for _, c := range list.Source.Channels {
+		drawSpool(p, c)
+	}
+	o.drawEdges(p, list.Items)
+	for _, c := range list.Source.Channels {
+		drawChannel(p, c)
+	}
+}
+
+// drawSpool says what is kept of a channel that the hub has not got yet, or why
+// nothing is.
+func drawSpool(p *page, c status.Channel) {
+	switch s := c.Spool; {
+	case s == nil:
+	case s.Full:
+		p.line("  the spool of channel %s reached its bound of %s and was dropped: %s", c.Name, size(s.MaxBytes), s.Reason)
+	case s.Revision == 0:
+		p.line("  nothing is spooled of channel %s: %s", c.Name, s.Reason)
+	default:
+		p.line("  spooled of channel %s: %s up to revision %d, %s of %s", c.Name,
+			status.Count(s.Revisions, "revision", "revisions"), s.Revision, size(s.Bytes), size(s.MaxBytes))
+	}
+}
+
+func (o statusOptions) drawEdges(p *page, items []status.Item) {
+	if len(items) == 0 {
 		p.line("no edges are paired; Next: syncer pair create EDGE")
 		return
 	}
 	p.line("")
 	rows := [][]cell{o.head()}
-	for _, it := range list.Items {
+	for _, it := range items {
 		rows = append(rows, o.row(it))
 	}
 	p.table(rows)
-	for _, it := range list.Items {
+	for _, it := range items {
 		drawReason(p, it)
-	}
-	for _, c := range list.Source.Channels {
-		drawChannel(p, c)
 	}
 }
 
@@ -46,7 +68,7 @@ func (o statusOptions) draw(p *page, list status.List) {
 func drawChannel(p *page, c status.Channel) {
 	if c.Trouble != "" {
 		p.line("")
-		p.line("channel %s fails and is tried again, the others go on:", c.Name)
+		p.line("channel %s fails and is tried again:", c.Name)
 		p.line("  %s", printable(c.Trouble))
 	}
 	if c.Trouble != "" && c.Try != "" {

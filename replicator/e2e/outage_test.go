@@ -81,17 +81,17 @@ func TestTargetFoundItsDataCorrupt(t *testing.T) {
 var outages = map[string]struct {
 	stop  func(*site)
 	start func(*site)
-	seen  func(status.Edge) bool
+	seen  func(*site)
 }{
 	"target": {
 		stop:  func(s *site) { s.target.Stop() },
 		start: func(s *site) { s.start(s.target.Start) },
-		seen:  in(status.Halted),
+		seen:  func(s *site) { s.report("shows the outage", in(status.Halted)) },
 	},
 	"source": {
 		stop:  func(s *site) { s.source.Stop() },
 		start: func(s *site) { s.start(s.source.Start) },
-		seen:  func(status.Edge) bool { return true }, // nothing newer is known, and nothing newer there is
+		seen:  func(s *site) { s.blames("the source") },
 	},
 }
 
@@ -111,7 +111,7 @@ func TestOutages(t *testing.T) {
 			s.under(gentle(), func() {
 				for range 2 {
 					outage.stop(s)
-					s.report("shows the outage", outage.seen)
+					outage.seen(s)
 					outage.start(s)
 					s.report("is in sync again", in(status.InSync))
 				}

@@ -232,7 +232,10 @@ func TestSourceRefusesTheExporter(t *testing.T) {
 	if _, err := root.Put(ctx, "/apps/behind", "1"); err != nil {
 		t.Fatal(err)
 	}
-	s.until("the exporter says that it may not read", func() bool { return strings.Contains(journal.String(), "permission denied") })
+	s.blames("permission denied")
+	if strings.Contains(journal.String(), "the term ended") {
+		t.Error("the term ended")
+	}
 	s.report("is not in sync", notIn(status.InSync))
 	if have := s.have(); !same(want, have) {
 		t.Errorf("the edge holds %d keys after the source refused, %d before", len(have), len(want))

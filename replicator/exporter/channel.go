@@ -51,7 +51,7 @@ type channel struct {
 	log       *jetstream.Log
 	logger    *slog.Logger
 	heartbeat time.Duration
-	beats     func() // called after each heartbeat
+	beats     func() // called when the channel has done what it is for
 
 	index     *index
 	chain     *chain
@@ -73,7 +73,7 @@ type channel struct {
 	chunks chunks
 	pages  pages
 
-	requests chan request // sent by the request handler, never closed
+	requests chan request // sent by the request handler, never closed; outlives the channel
 
 	mu     sync.Mutex
 	shown  published
@@ -107,6 +107,24 @@ func (c *channel) stored(l link) {
 		delete(c.shown.follows, c.shown.order[0])
 		c.shown.order = slices.Delete(c.shown.order, 0, 1)
 	}
+}
+
+// succeed takes over what edges and operators are told of a channel that
+// failed in this term; nil is none.
+func (c *channel) succeed(old *channel) {
+	if old == nil {
+		return
+	}
+	old.mu.Lock()
+	defer old.mu.Unlock()
+	c.shown, c.report, c.edges = old.shown, old.report, old.edges
+}
+
+// attachable reports whether an edge can be fed from a place of the channel.
+func (c *channel) attachable() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.shown.ready
 }
 
 // run owns the channel until the term ends. It never returns nil before ctx is
@@ -335,21 +353,21 @@ func (c *channel) beat(ctx context.Context) error {
 	}
 	failpoint.Hit(failpoint.HeartbeatAfter)
 	c.beaten, c.beatDue = time.Now(), nil
-	c.beats()
 	c.show()
 	if time.Since(c.committed) >= commitEvery {
-		return c.commit(ctx)
+		if err := c.commit(ctx); err != nil {
+			return err
+		}
 	}
+	c.beats()
 	return nil
 }
 
 // ping makes sure that the source answers and may still be read.
 func (c *channel) ping(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, silentSource)
-	defer cancel()
-	current, err := c.source.Current(ctx)
+	current, err := answers(ctx, c.source)
 	if err != nil {
-		return fmt.Errorf("the source does not answer: %w", err)
+		return err
 	}
 	c.newest = max(c.newest, current)
 	return nil

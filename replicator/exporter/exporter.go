@@ -3,6 +3,7 @@ package exporter
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -58,7 +59,7 @@ type Pairs interface {
 type Exporter struct {
 	cfg    Config
 	nc     *nats.Conn
-	open   func(*filter.Selection) Source
+	open   func(*filter.Selection) (Source, error)
 	pairs  Pairs
 	logger *slog.Logger
 
@@ -75,8 +76,9 @@ type Exporter struct {
 	resets   map[string]int64    // by channel
 }
 
-// New makes an exporter. open gives the reader of one selection.
-func New(cfg Config, nc *nats.Conn, open func(*filter.Selection) Source, pairs Pairs, logger *slog.Logger) *Exporter {
+// New makes an exporter. open gives the reader of one selection; an error of it
+// is one of the source, which is tried again.
+func New(cfg Config, nc *nats.Conn, open func(*filter.Selection) (Source, error), pairs Pairs, logger *slog.Logger) *Exporter {
 	return &Exporter{
 		cfg: cfg, nc: nc, open: open, pairs: pairs, logger: logger, role: "standby",
 		channels: map[string]*channel{}, ailing: map[string]error{}, spools: map[string]*spool{}, resets: map[string]int64{},
@@ -169,7 +171,8 @@ func (e *Exporter) term(ctx context.Context) (err error) {
 
 // standBy returns the stream's last sequence once nobody else writes: when the
 // newest message is this exporter's own, or when the stream has stood still
-// for longer than any active exporter is silent.
+// for longer than any active exporter is silent whose source is there. One that
+// tells of itself all the same keeps its place unless this one can do better.
 func (e *Exporter) standBy(ctx context.Context, log *jetstream.Log) (uint64, error) {
 	last, err := log.LastSeq(ctx)
 	if err != nil {
@@ -186,6 +189,7 @@ func (e *Exporter) standBy(ctx context.Context, log *jetstream.Log) (uint64, err
 	e.logger.Info("standing by while another exporter writes", "sequence", last)
 	ticker := time.NewTicker(e.cfg.Heartbeat)
 	defer ticker.Stop()
+	told := e.toldOf(ctx, log)
 	for still := 0; still < 4; {
 		select {
 		case <-ticker.C:
@@ -200,9 +204,40 @@ func (e *Exporter) standBy(ctx context.Context, log *jetstream.Log) (uint64, err
 		if now != last {
 			last, still = now, 0
 		}
+		if still < 4 {
+			continue
+		}
+		before := told
+		if told = e.toldOf(ctx, log); told != before && !e.canRead(ctx) {
+			still = 0
+		}
 	}
 	e.logger.Info("the stream stands still, taking over", "sequence", last)
 	return last, nil
+}
+
+// toldOf is when another exporter last told of itself; the zero time when none
+// did.
+func (e *Exporter) toldOf(ctx context.Context, log *jetstream.Log) time.Time {
+	report, err := log.LastReport(ctx)
+	if err != nil || report == nil || report.Instance == e.cfg.Instance {
+		return time.Time{}
+	}
+	return report.Reported
+}
+
+// canRead reports whether the source of any channel answers.
+func (e *Exporter) canRead(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, silentSource)
+	defer cancel()
+	for _, l := range e.lastLines() {
+		if from, err := e.open(l.selection); err == nil {
+			if _, err = answers(ctx, from); err == nil {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func writerOf(message []byte) string {
@@ -213,26 +248,16 @@ func writerOf(message []byte) string {
 	return f.Writer
 }
 
-func (e *Exporter) newChannel(l line, log *jetstream.Log, pub *jetstream.Publisher) (*channel, error) {
-	x, cp, err := openIndex(e.indexPath(l.name))
-	if err != nil {
-		return nil, fault.New(fault.General, "check that the data directory is writable and has space", "open the index of channel %s: %w", l.name, err)
-	}
-	sp := e.spool(l.name)
-	if err := sp.open(); err != nil {
-		sp.trouble(err)
-	}
+// newChannel makes a channel that has nothing to read yet.
+func (e *Exporter) newChannel(l line, log *jetstream.Log, pub *jetstream.Publisher) *channel {
 	c := &channel{
 		name:      l.name,
 		policy:    l.policy,
 		selection: l.selection,
-		source:    spooledSource{Source: e.open(l.selection), spool: sp},
-		spool:     sp,
+		spool:     e.spool(l.name),
 		log:       log,
 		logger:    e.logger,
 		heartbeat: e.cfg.Heartbeat,
-		index:     x,
-		cp:        cp,
 		requests:  make(chan request, requestQueue),
 		shown:     published{follows: make(map[change.Hash]uint64)},
 		edges:     make(map[string]struct{}),
@@ -240,18 +265,40 @@ func (e *Exporter) newChannel(l line, log *jetstream.Log, pub *jetstream.Publish
 	c.report.PolicyName = l.policy
 	c.beats = func() { e.well(l.name) }
 	c.chain = &chain{source: e.cfg.Name, channel: l.name, writer: e.cfg.Instance, pub: pub, stored: c.stored}
-	return c, nil
+	return c
+}
+
+// equip opens what a channel reads: its source, its index and its spool.
+func (e *Exporter) equip(c *channel) error {
+	from, err := e.open(c.selection)
+	if err != nil {
+		return err
+	}
+	if c.index, c.cp, err = openIndex(e.indexPath(c.name)); err != nil {
+		return fmt.Errorf("open the index of channel %s: %w", c.name, onDisk(err))
+	}
+	if err := c.spool.open(); err != nil {
+		c.spool.trouble(err)
+	}
+	c.source = spooledSource{Source: from, spool: c.spool}
+	return nil
 }
 
 // enter notes that a channel runs, leave that it does not any more.
 func (e *Exporter) enter(c *channel) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	c.report.Resets = e.resets[c.name]
+	if e.channels[c.name] == nil {
+		c.report.Resets = e.resets[c.name]
+	}
 	e.channels[c.name] = c
 }
 
-func (e *Exporter) leave(c *channel) {
+func (e *Exporter) leave(r *running) {
+	c := r.channel.Load()
+	if c == nil {
+		return
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.channels, c.name)
@@ -289,7 +336,7 @@ func (e *Exporter) Status() status.Exporter {
 		}
 		report.Spool = e.spool(name).status()
 		if err := ailing[name]; err != nil {
-			report.Trouble, report.Try = fault.Describe(err), fault.Try(err)
+			report.Trouble, report.Try = err.Error(), fault.Try(err)
 		} else if !ok && report.Spool == nil {
 			continue
 		}

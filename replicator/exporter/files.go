@@ -71,21 +71,33 @@ func (t *term) keep(p *policies, r roster) error {
 	if err != nil {
 		return fmt.Errorf("encode the channels: %w", err)
 	}
-	path := filepath.Join(t.cfg.DataDir, linesFile)
-	if !bytes.Equal(raw, t.kept) {
-		err = writeBeside(path, raw)
-		if err == nil {
-			err = putInPlace(path)
-		}
-	}
-	if err != nil {
-		return fault.New(fault.General, "check that the data directory is writable and has space", "write %s: %w", path, err)
-	}
-	t.kept = raw
+	t.wanted = raw
+	t.keepWanted()
 	t.Exporter.mu.Lock()
 	defer t.Exporter.mu.Unlock()
 	t.last = known{policies: p, lines: r.lines, refusals: r.refusals()}
 	return nil
+}
+
+// keepWanted writes what the next process has to know. A disk that takes it not
+// ends no term: that is told, and tried again. The caller holds mu.
+func (t *term) keepWanted() {
+	if bytes.Equal(t.wanted, t.kept) {
+		return
+	}
+	path := filepath.Join(t.cfg.DataDir, linesFile)
+	err := writeBeside(path, t.wanted)
+	if err == nil {
+		err = putInPlace(path)
+	}
+	if err != nil {
+		err = onDisk(fmt.Errorf("write %s: %w", path, err))
+		t.logger.Warn("what the exporter follows is not kept for its next start", "cause", err.Error(), "try", fault.Try(err))
+		t.note("active", err.Error())
+		return
+	}
+	t.kept = t.wanted
+	t.note("active", "")
 }
 
 func (e *Exporter) lastLines() map[string]line {

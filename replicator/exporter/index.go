@@ -16,6 +16,8 @@ import (
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/digest"
 	"github.com/syncer-io/syncer/replicator/failpoint"
+	"github.com/syncer-io/syncer/replicator/fault"
+	"github.com/syncer-io/syncer/wal"
 )
 
 const indexFormat = 2
@@ -82,7 +84,7 @@ func openIndex(path string) (*index, checkpoint, error) {
 	if err == nil {
 		return x, cp, nil
 	}
-	if errors.Is(err, fs.ErrPermission) || errors.Is(err, berrors.ErrTimeout) {
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, berrors.ErrTimeout) || errors.Is(wal.StorageError(err), wal.ErrNoSpace) {
 		return nil, cp, err
 	}
 	if err := os.Remove(path); err != nil {
@@ -295,11 +297,19 @@ func (x *index) commit(cp checkpoint) error {
 	err = x.tx.Commit()
 	x.tx = nil
 	if err != nil {
-		return fmt.Errorf("commit the index at %v: %w", cp.Head.Position, err)
+		return fmt.Errorf("commit the index at %v: %w", cp.Head.Position, onDisk(err))
 	}
 	failpoint.Hit(failpoint.IndexCommitAfter)
 	_, err = x.begin()
 	return err
+}
+
+// onDisk is an error of the disk with the remedy.
+func onDisk(err error) error {
+	if errors.Is(wal.StorageError(err), wal.ErrNoSpace) {
+		return fault.New(fault.General, "free space on the disk of the exporter's data directory; it goes on by itself", "the disk is full: %w", err)
+	}
+	return fault.New(fault.General, "check that the exporter's data directory is writable and has space", "%w", err)
 }
 
 // rollback forgets what was not committed.

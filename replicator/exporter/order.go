@@ -50,6 +50,9 @@ func (t *term) order(ctx context.Context, req jetstream.CommandRequest) *jetstre
 	if refusal != nil {
 		return refusal
 	}
+	if trouble := t.trouble(c.name); trouble != nil && req.Command.Verb.Compares() {
+		return failing(c.name, trouble)
+	}
 	o := &order{command: req.Command, stored: make(chan struct{}, 1)}
 	select {
 	case c.requests <- request{edge: req.Edge, command: o}:

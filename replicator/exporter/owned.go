@@ -30,6 +30,8 @@ func (t *term) learnOwned(ctx context.Context) ([]Owned, error) {
 	if t.cfg.Owned == nil {
 		return nil, nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, silentSource)
+	defer cancel()
 	owned, err := t.cfg.Owned(ctx)
 	if errors.Is(err, rpctypes.ErrPermissionDenied) {
 		t.logger.Warn("whether importers write to the source is not known", "cause", err.Error(),
@@ -39,35 +41,58 @@ func (t *term) learnOwned(ctx context.Context) ([]Owned, error) {
 	return owned, err
 }
 
+// unowned is nil once it is known what importers write to the source: before,
+// nothing is exported on a guess.
+func (t *term) unowned() error {
+	if err := t.ignorance.Load(); err != nil {
+		return fmt.Errorf("look for importers that write to the source: %w", *err)
+	}
+	return nil
+}
+
 // followOwned has the channels follow what importers write to the source.
 func (t *term) followOwned(ctx context.Context) error {
-	ticker := time.NewTicker(ownedEvery)
-	defer ticker.Stop()
 	for {
+		pause := ownedEvery
+		if t.unowned() != nil {
+			pause = time.Second
+		}
 		select {
-		case <-ticker.C:
+		case <-time.After(pause):
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 		owned, err := t.learnOwned(ctx)
+		if err != nil && t.unowned() != nil {
+			t.ignorance.Store(&err)
+		}
 		if err != nil {
 			t.logger.Debug("the source does not tell for now what importers write there", "cause", err.Error())
 			continue // what was known holds until it does
 		}
-		t.mu.Lock()
-		if !sameOwned(t.owned, owned) {
-			t.owned = owned
-			edges, err := t.pairs.Edges(ctx)
-			if err == nil {
-				err = t.muster(t.policies, edges)
-			}
-			if err != nil {
-				t.mu.Unlock()
-				return err
-			}
+		if err := t.own(ctx, owned); err != nil {
+			return err
 		}
-		t.mu.Unlock()
 	}
+}
+
+// own has the channels spare what importers write to the source, and only then
+// has them begin if they wait for it.
+func (t *term) own(ctx context.Context, owned []Owned) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !sameOwned(t.owned, owned) {
+		t.owned = owned
+		edges, err := t.pairs.Edges(ctx)
+		if err == nil {
+			err = t.muster(t.policies, edges)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	t.ignorance.Store(nil)
+	return nil
 }
 
 func sameOwned(a, b []Owned) bool {

@@ -15,20 +15,22 @@ import (
 
 // running is a channel and its goroutine, over all its failures.
 type running struct {
-	line    line
-	channel atomic.Pointer[channel] // nil while there is none
-	cancel  context.CancelCauseFunc
-	done    chan struct{} // closed when the index is closed
+	line     line
+	channel  atomic.Pointer[channel] // the one that runs or failed last; nil before the first
+	requests chan request            // of edges and operators, never closed
+	cancel   context.CancelCauseFunc
+	done     chan struct{} // closed when the index is closed
 }
 
 // start runs a channel as part of the term. The caller holds mu.
 func (t *term) start(l line) {
 	ctx, cancel := context.WithCancelCause(t.life)
-	r := &running{line: l, cancel: cancel, done: make(chan struct{})}
+	r := &running{line: l, requests: make(chan request, requestQueue), cancel: cancel, done: make(chan struct{})}
 	t.running[l.name] = r
 	t.group.Go(func() error {
 		defer close(r.done)
 		defer cancel(nil)
+		defer t.leave(r)
 		return t.keepGoing(ctx, r)
 	})
 }
@@ -36,11 +38,12 @@ func (t *term) start(l line) {
 // keepGoing runs a channel until nobody wants it any more or the term ends. A
 // channel that fails is tried again, and the others go on: one that may not be
 // read, or whose file is broken, is no reason for the edges of the others to
-// wait. What ends the term is what concerns all: the publisher failed, every
-// channel fails, or this program is too old.
+// wait. The term goes on even when every channel fails: an exporter whose source
+// is away still says so, and feeds edges with what the hub holds. What ends it
+// is that the publisher failed, or that this program is too old.
 func (t *term) keepGoing(ctx context.Context, r *running) error {
 	pause := backoff.NewExponentialBackOff()
-	pause.InitialInterval, pause.MaxInterval = 100*time.Millisecond, 10*time.Second
+	pause.InitialInterval, pause.MaxInterval = 100*time.Millisecond, 5*time.Second
 	for {
 		began := time.Now()
 		err := t.run(ctx, r)
@@ -48,17 +51,15 @@ func (t *term) keepGoing(ctx context.Context, r *running) error {
 		case errors.Is(context.Cause(ctx), errRetired):
 			t.well(r.line.name)
 			return nil
-		case ctx.Err() != nil || t.concernsAll(ctx, r.line.name, err):
+		case ctx.Err() != nil || t.concernsAll(ctx, err):
 			return err
 		}
-		t.logger.Warn("a channel failed and is tried again, the others go on", "channel", r.line.name, "cause", err.Error(), "try", fault.Try(err))
+		t.ails(r.line.name, err)
+		t.logger.Warn("a channel failed and is tried again", "channel", r.line.name, "cause", err.Error(), "try", fault.Try(err))
 		if time.Since(began) > time.Minute {
 			pause.Reset()
 		}
-		select {
-		case <-time.After(pause.NextBackOff()):
-		case <-ctx.Done():
-		}
+		t.bide(ctx, r, pause)
 	}
 }
 
@@ -67,27 +68,26 @@ func (t *term) run(ctx context.Context, r *running) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	c, err := t.newChannel(r.line, t.log, t.pub)
-	if err != nil {
-		return err
-	}
+	c := t.newChannel(r.line, t.log, t.pub)
+	c.requests = r.requests
+	c.succeed(r.channel.Load())
 	r.channel.Store(c)
 	t.enter(c)
-	err = errors.Join(c.run(ctx), c.index.close())
-	r.channel.Store(nil)
-	t.leave(c)
-	return err
+	if err := t.unowned(); err != nil {
+		return err
+	}
+	if err := t.equip(c); err != nil {
+		return err
+	}
+	return errors.Join(c.run(ctx), c.index.close())
 }
 
-// concernsAll notes that a channel failed, and reports whether the term has to
-// end for it. When it has not, everything of the channel that was published is
-// on the stream, where the channel finds its place when it begins anew.
-func (t *term) concernsAll(ctx context.Context, name string, err error) bool {
+// concernsAll reports whether the term has to end because a channel failed. When
+// it has not, everything of the channel that was published is on the stream,
+// where the channel finds its place when it begins anew.
+func (t *term) concernsAll(ctx context.Context, err error) bool {
 	var format *change.FormatError
-	if errors.As(err, &format) || t.pub.Flush(ctx) != nil {
-		return true
-	}
-	return !t.ails(name, err)
+	return errors.As(err, &format) || t.pub.Flush(ctx) != nil
 }
 
 // retire ends a channel. When it returns nothing of it is under way to the hub.
@@ -104,17 +104,30 @@ func (t *term) retire(ctx context.Context, r *running) error {
 	return t.spool(name).close()
 }
 
-// ails notes that a channel failed. It reports whether another one does not.
-func (e *Exporter) ails(name string, err error) (others bool) {
+// ails notes why a channel fails.
+func (e *Exporter) ails(name string, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.ailing[name] = err
-	for other := range e.last.lines {
-		if e.ailing[other] == nil {
-			return true
+}
+
+// trouble is why a channel fails, or nil.
+func (e *Exporter) trouble(name string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.ailing[name]
+}
+
+// allAil reports whether no channel does what it is for.
+func (e *Exporter) allAil() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for name := range e.last.lines {
+		if e.ailing[name] == nil {
+			return false
 		}
 	}
-	return false
+	return true
 }
 
 // well notes that a channel does what it is for, or is not wanted any more.

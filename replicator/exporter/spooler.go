@@ -39,8 +39,9 @@ var (
 type spooler struct {
 	name      string
 	selection *filter.Selection
-	source    Source
-	index     string // path
+	source    Source                 // nil until it is opened
+	open      func() (Source, error) // opens it
+	index     string                 // path
 	spool     *spool
 	logger    *slog.Logger
 	progress  time.Duration // how often an idle source's progress is spooled
@@ -97,6 +98,13 @@ func (s *spooler) hopeless(err error) bool {
 func (s *spooler) follow(ctx context.Context) error {
 	if err := s.spool.open(); err != nil {
 		return err
+	}
+	if s.source == nil {
+		from, err := s.open()
+		if err != nil {
+			return err
+		}
+		s.source = from
 	}
 	s.breaks = s.source.Breaks()
 	if err := s.verify(ctx); err != nil {
@@ -233,7 +241,7 @@ func (e *Exporter) startSpooling(ctx context.Context) {
 		s := &spooler{
 			name:      name,
 			selection: l.selection,
-			source:    e.open(l.selection),
+			open:      func() (Source, error) { return e.open(l.selection) },
 			index:     e.indexPath(name),
 			spool:     e.spool(name),
 			logger:    e.logger,

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -28,6 +29,9 @@ type term struct {
 	store *jetstream.PolicyStore
 	group *errgroup.Group
 	life  context.Context // of the group: channels live until it is done
+	// ignorance is why it is not known what importers write to the source; nil
+	// when it is.
+	ignorance atomic.Pointer[error]
 
 	mu       sync.Mutex // of everything below; held while channels begin and end
 	policies *policies
@@ -35,6 +39,7 @@ type term struct {
 	at       uint64  // of policies, in the store
 	roster   roster
 	kept     []byte // what linesFile holds
+	wanted   []byte // what it is to hold
 	running  map[string]*running
 }
 
@@ -69,7 +74,14 @@ func (t *term) keepReporting(ctx context.Context) error {
 	ticker := time.NewTicker(t.cfg.Heartbeat)
 	defer ticker.Stop()
 	for {
+		if t.mu.TryLock() {
+			t.keepWanted()
+			t.mu.Unlock()
+		}
 		t.report(ctx, t.log)
+		if err := t.overtaken(ctx); err != nil {
+			return err
+		}
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
@@ -90,13 +102,12 @@ func (t *term) begin(ctx context.Context) error {
 		return fmt.Errorf("list the pairs: %w", err)
 	}
 	if t.owned, err = t.learnOwned(ctx); err != nil {
-		return fmt.Errorf("look for importers that write to the source: %w", err) // nothing is exported on a guess
+		t.ignorance.Store(&err) // the channels wait
 	}
 	if err := t.muster(t.policies, edges); err != nil {
 		return err
 	}
 	t.group.Go(func() error { return t.straighten(t.life) })
-	t.note("active", "")
 	return t.sweep(t.roster)
 }
 
@@ -212,7 +223,7 @@ func (t *term) channelOf(ctx context.Context, edge, try string) (*channel, *jets
 	}
 	c := r.channel.Load()
 	if c == nil {
-		return nil, retryLater("find the channel of edge "+edge, errors.New("it failed, and is tried again"))
+		return nil, retryLater("find the channel of edge "+edge, errors.New("it is about to begin"))
 	}
 	return c, nil
 }
@@ -254,6 +265,9 @@ func (t *term) answer(ctx context.Context, edge string, req jetstream.Request) j
 	if req.Channel != c.policy {
 		return jetstream.Reply{Error: refuse(fmt.Sprintf("edge %s is paired with policy %s, it asks for %s", edge, c.policy, req.Channel), "join again with a new token")}
 	}
+	if trouble := t.trouble(c.name); trouble != nil && (req.Attach == nil || !c.attachable()) {
+		return jetstream.Reply{Error: failing(c.name, trouble)}
+	}
 	if req.Attach != nil {
 		reply, err := c.attach(ctx, edge, req.Attach)
 		if err != nil {
@@ -271,6 +285,13 @@ func (t *term) answer(ctx context.Context, edge string, req jetstream.Request) j
 
 func refuse(message, try string) *jetstream.ReplyError {
 	return &jetstream.ReplyError{Message: message, Try: try}
+}
+
+// failing is what is told to whoever asks for what needs the source.
+func failing(channel string, trouble error) *jetstream.ReplyError {
+	reply := retryLater(fmt.Sprintf("channel %s fails", channel), trouble)
+	reply.Try = fault.Try(trouble)
+	return reply
 }
 
 func retryLater(doing string, err error) *jetstream.ReplyError {

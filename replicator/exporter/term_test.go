@@ -76,8 +76,8 @@ func newBench(t *testing.T) *bench {
 		Name: "cloud", Instance: "test", DataDir: b.indexDir,
 		Heartbeat: time.Minute, // no heartbeat but the first comes in between
 		Stream:    jetstream.LogConfig{Source: "cloud", MaxBytes: 256 << 20, MaxAge: time.Hour, Replicas: 1},
-	}, b.nc, func(s *filter.Selection) Source {
-		return source.New(b.etcd.Client(), s.SourceRanges(), source.Options{}, logger)
+	}, b.nc, func(s *filter.Selection) (Source, error) {
+		return source.New(b.etcd.Client(), s.SourceRanges(), source.Options{}, logger), nil
 	}, nil, logger)
 	return b
 }
@@ -116,8 +116,8 @@ func (b *bench) open(ctx context.Context) (c *channel, shut func()) {
 		b.t.Fatal(err)
 	}
 	pub := log.NewPublisher(last)
-	c, err = b.exporter.newChannel(line{name: "apps", policy: "apps", selection: b.channel}, log, pub)
-	if err != nil {
+	c = b.exporter.newChannel(line{name: "apps", policy: "apps", selection: b.channel}, log, pub)
+	if err := b.exporter.equip(c); err != nil {
 		b.t.Fatal(err)
 	}
 	return c, func() {

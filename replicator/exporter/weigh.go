@@ -95,7 +95,7 @@ func (p *pan) same() bool { return p.old != nil && p.old.Digest() == p.next.Dige
 const scanTries = 3
 
 // weigh reads the source once, at one revision.
-func (s *scale) weigh(ctx context.Context, open func(*filter.Selection) Source) (revision int64, err error) {
+func (s *scale) weigh(ctx context.Context, open func(*filter.Selection) (Source, error)) (revision int64, err error) {
 	for try := 1; ; try++ {
 		revision, err = s.scan(ctx, open)
 		var compacted *source.Compacted
@@ -113,7 +113,7 @@ func (s *scale) weigh(ctx context.Context, open func(*filter.Selection) Source) 
 	}
 }
 
-func (s *scale) scan(ctx context.Context, open func(*filter.Selection) Source) (int64, error) {
+func (s *scale) scan(ctx context.Context, open func(*filter.Selection) (Source, error)) (int64, error) {
 	var ranges []change.Range
 	var src Source
 	for _, p := range s.pans {
@@ -121,7 +121,10 @@ func (s *scale) scan(ctx context.Context, open func(*filter.Selection) Source) (
 			continue
 		}
 		if src == nil {
-			src = open(p.next)
+			var err error
+			if src, err = open(p.next); err != nil {
+				return 0, err
+			}
 		}
 		ranges = append(ranges, p.next.SourceRanges()...)
 		if p.old != nil {

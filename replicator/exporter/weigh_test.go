@@ -56,7 +56,7 @@ func weighs(t *testing.T, src *still, before, after string, edges ...Edge) comma
 			p.kept.tell(src.released)
 		}
 	}
-	if _, err := s.weigh(t.Context(), func(*filter.Selection) Source { return src }); err != nil {
+	if _, err := s.weigh(t.Context(), func(*filter.Selection) (Source, error) { return src, nil }); err != nil {
 		t.Fatal(err)
 	}
 	return s.plan("store", command.PolicyChanged)
@@ -152,7 +152,7 @@ func TestPlanOverACompactingSource(t *testing.T) {
 	edges := []Edge{edgeWith("x", "store")}
 	s := newScale(roster{}, enlist(policiesOf(t, ownStore, everybody), edges, roster{}, quiet), []string{"flags"}, "")
 	s.progress = func(uint64) {}
-	if _, err := s.weigh(t.Context(), func(*filter.Selection) Source { return &still{compact: scanTries} }); err == nil || !strings.Contains(err.Error(), "compacted 3 times") {
+	if _, err := s.weigh(t.Context(), func(*filter.Selection) (Source, error) { return &still{compact: scanTries}, nil }); err == nil || !strings.Contains(err.Error(), "compacted 3 times") {
 		t.Errorf("the plan ended with %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package jetstream
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -58,7 +59,7 @@ func refusedCommand(edge string, data []byte) error {
 	case e == nil:
 		return nil
 	case e.Retry:
-		return fault.New(fault.Unreachable, "run the command again", "the exporter cannot take the command now: %w", e)
+		return fault.New(fault.Unreachable, cmp.Or(e.Try, "run the command again"), "the exporter cannot take the command now: %w", e)
 	default:
 		return fault.New(fault.Refused, e.Try, "the exporter refused the command: %w", e)
 	}

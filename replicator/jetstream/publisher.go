@@ -138,6 +138,13 @@ func (p *Publisher) send(subject string, data []byte, stored func(uint64)) error
 	return nil
 }
 
+// Sent is the sequence of the newest message that was sent.
+func (p *Publisher) Sent() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.last
+}
+
 // Idle reports whether a message sent now would not wait behind others.
 func (p *Publisher) Idle() bool {
 	p.mu.Lock()

@@ -99,6 +99,18 @@ func ReadStatuses(ctx context.Context, nc *nats.Conn, source string) (Statuses, 
 	return out, nil
 }
 
+// LastReport is the newest report of an exporter of the source, whichever; nil
+// when there is none. Its Reported is the hub's time.
+func (l *Log) LastReport(ctx context.Context) (*status.Exporter, error) {
+	stream, err := l.js.Stream(ctx, StatusStream(l.source))
+	if err != nil {
+		return nil, fmt.Errorf("open stream %s: %w", StatusStream(l.source), err)
+	}
+	var out Statuses
+	err = readStatus(ctx, stream, StatusSubject(l.source, ExporterName), &out)
+	return out.Exporter, err
+}
+
 func readStatus(ctx context.Context, stream jetstream.Stream, subject string, out *Statuses) error {
 	raw, err := stream.GetLastMsgForSubject(ctx, subject)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {

@@ -134,7 +134,7 @@ func (o Observation) exporterView() ExporterView {
 	if age > patience*interval+margin {
 		v.State = ExporterSilent
 		v.Reason = fmt.Sprintf("the exporter has not reported for %s", Ago(age))
-		v.Try = "see that syncer export runs, and its log: it reports while it reaches the hub and the source"
+		v.Try = "see that syncer export runs, and its log: it reports while it reaches the hub"
 	}
 	return v
 }

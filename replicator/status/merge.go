@@ -70,7 +70,7 @@ func (o Observation) item(p Pair) Item {
 		return o.unheard(p)
 	}
 	it := o.measure(e)
-	for _, rule := range []func(*Item, Edge) bool{o.silent, o.parked, o.ownTrouble, o.noExporter, o.noChannel, o.ailing, o.otherLineage, o.behind} {
+	for _, rule := range []func(*Item, Edge) bool{o.silent, o.parked, o.starved, o.ownTrouble, o.noExporter, o.noChannel, o.ailing, o.otherLineage, o.behind} {
 		if rule(&it, e) {
 			break
 		}
@@ -139,6 +139,12 @@ func (o Observation) silent(it *Item, e Edge) bool {
 func (o Observation) parked(it *Item, e Edge) bool {
 	it.unparked()
 	return it.State != e.State
+}
+
+// starved is an edge that hears nothing, or waits to be attached, because its
+// channel fails: why, the exporter knows and the edge does not.
+func (o Observation) starved(it *Item, e Edge) bool {
+	return (e.State == Stale || e.State == Disconnected) && o.exporterView().State == ExporterActive && o.ailing(it, e)
 }
 
 // ownTrouble believes whatever an edge says that is worse than a lag.

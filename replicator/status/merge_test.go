@@ -48,19 +48,28 @@ type mergeCase struct {
 
 func TestMerge(t *testing.T) {
 	cases := map[string]mergeCase{
-		"healthy":                     {func(*Observation) {}, InSync, ""},
-		"just in time":                {func(o *Observation) { o.edge(func(e *Edge) { e.Reported = noon.Add(-8 * time.Second) }) }, InSync, ""},
-		"silent edge":                 {func(o *Observation) { o.edge(func(e *Edge) { e.Reported = noon.Add(-9 * time.Second) }) }, Disconnected, "no report for 9s; the last one said in-sync"},
-		"clock of the future":         {func(o *Observation) { o.edge(func(e *Edge) { e.Reported = noon.Add(time.Hour) }) }, InSync, ""},
-		"never reported":              {func(o *Observation) { delete(o.Edges, "store-1") }, Disconnected, "joined 1h ago and has never reported"},
-		"not joined":                  {func(o *Observation) { o.Pairs[0].Joined, o.Pairs[0].Expires = time.Time{}, noon.Add(time.Minute) }, Disconnected, "not joined yet"},
-		"token expired":               {func(o *Observation) { o.Pairs[0].Joined = time.Time{} }, Disconnected, "its token expired"},
-		"report of the pair before":   {func(o *Observation) { o.Pairs[0].Joined = noon }, Disconnected, "joined 0s ago and has never reported"},
-		"report of another channel":   {func(o *Observation) { o.edge(func(e *Edge) { e.Channel = "old" }) }, Disconnected, "never reported"},
-		"exporter never seen":         {func(o *Observation) { o.Exporter = nil }, Stale, "no exporter of source cloud has ever reported"},
-		"exporter silent":             {func(o *Observation) { o.Exporter.Reported = noon.Add(-9 * time.Second) }, Stale, "the exporter has not reported for 9s"},
-		"exporter with long pauses":   {func(o *Observation) { o.Exporter.Reported, o.Exporter.Interval = noon.Add(-time.Minute), 30 }, InSync, ""},
-		"its channel fails":           {func(o *Observation) { o.Exporter.Channels[0] = Channel{Name: "flags", Trouble: "permission denied"} }, Stale, "channel flags fails at the exporter: permission denied"},
+		"healthy":                   {func(*Observation) {}, InSync, ""},
+		"just in time":              {func(o *Observation) { o.edge(func(e *Edge) { e.Reported = noon.Add(-8 * time.Second) }) }, InSync, ""},
+		"silent edge":               {func(o *Observation) { o.edge(func(e *Edge) { e.Reported = noon.Add(-9 * time.Second) }) }, Disconnected, "no report for 9s; the last one said in-sync"},
+		"clock of the future":       {func(o *Observation) { o.edge(func(e *Edge) { e.Reported = noon.Add(time.Hour) }) }, InSync, ""},
+		"never reported":            {func(o *Observation) { delete(o.Edges, "store-1") }, Disconnected, "joined 1h ago and has never reported"},
+		"not joined":                {func(o *Observation) { o.Pairs[0].Joined, o.Pairs[0].Expires = time.Time{}, noon.Add(time.Minute) }, Disconnected, "not joined yet"},
+		"token expired":             {func(o *Observation) { o.Pairs[0].Joined = time.Time{} }, Disconnected, "its token expired"},
+		"report of the pair before": {func(o *Observation) { o.Pairs[0].Joined = noon }, Disconnected, "joined 0s ago and has never reported"},
+		"report of another channel": {func(o *Observation) { o.edge(func(e *Edge) { e.Channel = "old" }) }, Disconnected, "never reported"},
+		"exporter never seen":       {func(o *Observation) { o.Exporter = nil }, Stale, "no exporter of source cloud has ever reported"},
+		"exporter silent":           {func(o *Observation) { o.Exporter.Reported = noon.Add(-9 * time.Second) }, Stale, "the exporter has not reported for 9s"},
+		"exporter with long pauses": {func(o *Observation) { o.Exporter.Reported, o.Exporter.Interval = noon.Add(-time.Minute), 30 }, InSync, ""},
+		"its channel fails":         {func(o *Observation) { o.Exporter.Channels[0] = Channel{Name: "flags", Trouble: "permission denied"} }, Stale, "channel flags fails at the exporter: permission denied"},
+		"hears nothing as its channel fails": {func(o *Observation) {
+			o.Exporter.Channels[0].Trouble = "the source does not answer"
+			o.edge(func(e *Edge) { e.State, e.Reason = Stale, "the exporter is silent" })
+		}, Stale, "channel flags fails at the exporter: the source does not answer"},
+		"waits to be attached as its channel fails": {func(o *Observation) {
+			o.Exporter.Channels[0].Trouble = "the source does not answer"
+			o.edge(func(e *Edge) { e.State, e.Reason = Disconnected, "not attached to the exporter yet" })
+		}, Stale, "channel flags fails at the exporter: the source does not answer"},
+		"hears nothing":               {func(o *Observation) { o.edge(func(e *Edge) { e.State, e.Reason = Stale, "the exporter is silent" }) }, Stale, "the exporter is silent"},
 		"no such channel":             {func(o *Observation) { o.Exporter.Channels = nil }, Stale, "does not publish channel flags"},
 		"other lineage":               {func(o *Observation) { o.edge(func(e *Edge) { e.Lineage = two }) }, ResyncNeeded, "it follows lineage"},
 		"no lineage":                  {func(o *Observation) { o.edge(func(e *Edge) { e.Lineage = change.Lineage{} }) }, ResyncNeeded, "lineage (none)"},
