@@ -67,13 +67,6 @@ func (c *channel) attach(ctx context.Context, edge string, req *jetstream.Attach
 	return reply, nil
 }
 
-// attached is how many edges the channel feeds.
-func (c *channel) attached() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.edges)
-}
-
 // unseen is the sequence from which on an edge that is fed from start may have
 // missed commands. What it saw it is not sent again: no command would ever go
 // away. The frames between its last one and start need not be there any more,

@@ -51,7 +51,8 @@ type channel struct {
 	log       *jetstream.Log
 	logger    *slog.Logger
 	heartbeat time.Duration
-	beats     func() // called when the channel has done what it is for
+	beats     func()     // called when the channel has done what it is for
+	members   func() int // how many edges belong to the channel
 
 	index     *index
 	chain     *chain

@@ -258,6 +258,7 @@ func (e *Exporter) newChannel(l line, log *jetstream.Log, pub *jetstream.Publish
 		log:       log,
 		logger:    e.logger,
 		heartbeat: e.cfg.Heartbeat,
+		members:   func() int { return 0 },
 		requests:  make(chan request, requestQueue),
 		shown:     published{follows: make(map[change.Hash]uint64)},
 		edges:     make(map[string]struct{}),

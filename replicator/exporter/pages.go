@@ -17,8 +17,8 @@ const (
 	sharedPage = 4
 	// pageWait is how long a page waits for other edges that want the same,
 	// and waits again while more of them come, up to mostPageWait: after an
-	// exporter started over all edges ask, and each a little later. While fewer
-	// edges have attached than share a page it does not wait.
+	// exporter started over all edges ask, and each a little later. In a channel
+	// of fewer edges than share a page it does not wait.
 	pageWait     = 20 * time.Millisecond
 	mostPageWait = 500 * time.Millisecond
 	// deepBytes is how much of the source one read of a deep check takes,
@@ -47,7 +47,7 @@ type madePage struct {
 	ranges []change.PageRange
 }
 
-// want notes that an edge waits for a page, of so many that there are.
+// want notes that an edge waits for a page, of so many that the channel has.
 func (p *pages) want(job pageJob, edges int) {
 	p.jobs = append(p.jobs, job)
 	if p.due != nil {
@@ -154,6 +154,6 @@ func (c *channel) checkDeep(job pageJob) error {
 // checked notes that one more range is what the index says.
 func (d *deepPage) checked(c *channel) {
 	if d.left--; d.left == 0 {
-		c.pages.want(d.job, c.attached())
+		c.pages.want(d.job, c.members())
 	}
 }

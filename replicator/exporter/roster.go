@@ -54,6 +54,15 @@ type roster struct {
 	places map[string]place // by edge
 }
 
+// members are the numbers of edges by channel.
+func (r roster) members() map[string]int {
+	n := make(map[string]int, len(r.lines))
+	for _, at := range r.places {
+		n[at.channel]++
+	}
+	return n
+}
+
 // enlist makes the roster of the edges. A policy that is the same for all edges
 // has its channel also without one. In a policy that is filled in per edge, the
 // first edge in the order of names stands for those that are equal. What an

@@ -17,15 +17,17 @@ import (
 type running struct {
 	line     line
 	channel  atomic.Pointer[channel] // the one that runs or failed last; nil before the first
+	members  atomic.Int64            // edges that belong to the channel
 	requests chan request            // of edges and operators, never closed
 	cancel   context.CancelCauseFunc
 	done     chan struct{} // closed when the index is closed
 }
 
-// start runs a channel as part of the term. The caller holds mu.
-func (t *term) start(l line) {
+// start runs a channel of so many edges as part of the term. The caller holds mu.
+func (t *term) start(l line, members int) {
 	ctx, cancel := context.WithCancelCause(t.life)
 	r := &running{line: l, requests: make(chan request, requestQueue), cancel: cancel, done: make(chan struct{})}
+	r.members.Store(int64(members))
 	t.running[l.name] = r
 	t.group.Go(func() error {
 		defer close(r.done)
@@ -69,7 +71,7 @@ func (t *term) run(ctx context.Context, r *running) error {
 		return context.Cause(ctx)
 	}
 	c := t.newChannel(r.line, t.log, t.pub)
-	c.requests = r.requests
+	c.requests, c.members = r.requests, func() int { return int(r.members.Load()) }
 	c.succeed(r.channel.Load())
 	r.channel.Store(c)
 	t.enter(c)

@@ -33,7 +33,7 @@ func (c *channel) take(ctx context.Context, r request) error {
 		return c.checkDeep(pageJob{edge: r.edge, id: r.page.ID, deep: true})
 	case r.page != nil:
 		c.chunks.forget(r.edge)
-		c.pages.want(pageJob{edge: r.edge, id: r.page.ID}, c.attached())
+		c.pages.want(pageJob{edge: r.edge, id: r.page.ID}, c.members())
 	case r.ranges != nil && r.ranges.Dry:
 		return c.publishFindings(ctx, r)
 	case r.ranges != nil:

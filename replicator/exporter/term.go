@@ -163,9 +163,11 @@ func (t *term) bring(ctx context.Context, p *policies, edges []Edge) error {
 	if err := t.keep(p, next); err != nil {
 		return err
 	}
+	members := next.members()
 	for _, name := range slices.Sorted(maps.Keys(t.running)) {
 		r := t.running[name]
 		if l, wanted := next.lines[name]; wanted && l.selection.Digest() == r.line.selection.Digest() {
+			r.members.Store(int64(members[name]))
 			continue
 		}
 		if err := t.retire(ctx, r); err != nil {
@@ -176,7 +178,7 @@ func (t *term) bring(ctx context.Context, p *policies, edges []Edge) error {
 		if t.running[name] != nil {
 			continue
 		}
-		t.start(next.lines[name])
+		t.start(next.lines[name], members[name])
 	}
 	return t.move(ctx, last, next)
 }
