@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/syncer-io/syncer/replicator/failpoint"
 	"github.com/syncer-io/syncer/replicator/fault"
 	"github.com/syncer-io/syncer/replicator/status"
 )
@@ -75,7 +76,9 @@ func (t *term) keep(p *policies, r roster) error {
 	if !bytes.Equal(raw, t.kept) {
 		err = writeBeside(path, raw)
 		if err == nil {
+			failpoint.Hit(failpoint.LinesBefore)
 			err = putInPlace(path)
+			failpoint.Hit(failpoint.LinesAfter)
 		}
 	}
 	if err != nil {
