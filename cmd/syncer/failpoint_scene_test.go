@@ -114,45 +114,86 @@ func commanded(r *rig, victim *daemon, plan string) (*testbed.Process, func()) {
 	}
 }
 
-// parking deletes at the source what the guard stops. It waits at the edge, as
-// it was, until somebody lets it go.
-func parking(r *rig, victim *daemon, plan string) (*testbed.Process, func()) {
+// guardedKeys are deleted at once at the source, which the guard stops.
+const guardedKeys = 30
+
+// guarded fills the edge, and gives the deletes and the load that goes on.
+func guarded(r *rig) (deletes []clientv3.Op, stop func()) {
 	r.write("flags.yaml", policy+guardedRule)
 	r.start()
-	const keys = 30
-	var put, deleted []clientv3.Op
-	for i := range keys {
+	var puts []clientv3.Op
+	for i := range guardedKeys {
 		key := fmt.Sprintf("/guarded/%02d", i)
-		put, deleted = append(put, clientv3.OpPut(key, "stays")), append(deleted, clientv3.OpDelete(key))
+		puts, deletes = append(puts, clientv3.OpPut(key, "stays")), append(deletes, clientv3.OpDelete(key))
 	}
-	r.commits(put)
+	r.commits(puts)
 	r.burst(workload.Load{Ops: 50})
 	r.prove()
-	stop := r.load(usual)
+	stop = r.load(usual)
 	r.truth.moves()
+	return deletes, stop
+}
+
+// parking dies over deletes that wait at the edge.
+func parking(r *rig, victim *daemon, plan string) (*testbed.Process, func()) {
+	deletes, stop := guarded(r)
 	victim.halt()
-	r.commits(deleted)
+	r.commits(deletes)
+	return victim.startAt(r.t, plan), stop
+}
+
+// release makes sure that what waits goes on to wait after one more death, and
+// lets it go.
+func (r *rig) release() {
+	r.t.Helper()
+	for range 2 {
+		if err := r.parks(within(r.t)); err != nil {
+			r.t.Fatal(err)
+		}
+		r.importer.kill(r.t)
+	}
+	if err := r.approves(within(r.t)); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// releasing dies over deletes that somebody lets go.
+func releasing(r *rig, victim *daemon, plan string) (*testbed.Process, func()) {
+	deletes, stop := guarded(r)
+	r.commits(deletes)
+	if err := r.parks(within(r.t)); err != nil {
+		r.t.Fatal(err)
+	}
+	victim.halt()
 	p := victim.startAt(r.t, plan)
-	released := background(r.t, func(ctx context.Context) error {
-		waits := func(res result) bool {
-			var list struct{ ParkedKeys int }
-			return json.Unmarshal(res.stdout, &list) == nil && list.ParkedKeys == keys
-		}
-		if err := r.until(ctx, waits, "parked", "list", "store-1", "-o", "json", "-c", r.path("cloud.yaml")); err != nil {
-			return err
-		}
-		if n, err := r.holds(ctx, "/guarded/"); n != keys || err != nil {
-			return fmt.Errorf("the edge holds %d of the %d keys that wait, %w", n, keys, err)
-		}
-		return r.until(ctx, func(result) bool {
-			n, err := r.holds(ctx, "/guarded/")
-			return n == 0 && err == nil
-		}, "resync", "store-1", "--approve", "-c", r.path("cloud.yaml"))
-	})
+	released := background(r.t, r.approves)
 	return p, func() {
 		released()
 		stop()
 	}
+}
+
+// parks waits until the deletes are parked, with their keys where they were.
+func (r *rig) parks(ctx context.Context) error {
+	waits := func(res result) bool {
+		var list struct{ ParkedKeys int }
+		return json.Unmarshal(res.stdout, &list) == nil && list.ParkedKeys == guardedKeys
+	}
+	if err := r.until(ctx, waits, "parked", "list", "store-1", "-o", "json", "-c", r.path("cloud.yaml")); err != nil {
+		return err
+	}
+	if n, err := r.holds(ctx, "/guarded/"); n != guardedKeys || err != nil {
+		return fmt.Errorf("the edge holds %d of the %d keys that wait, %w", n, guardedKeys, err)
+	}
+	return nil
+}
+
+// approves lets the deletes go until they are done.
+func (r *rig) approves(ctx context.Context) error {
+	return r.until(ctx, func(result) bool {
+		n, err := r.holds(ctx, "/guarded/")
+		return n == 0 && err == nil
+	}, "resync", "store-1", "--approve", "-c", r.path("cloud.yaml"))
 }
 
 func (r *rig) commits(ops []clientv3.Op) {

@@ -32,6 +32,7 @@ type trap struct {
 	most  int // hits that the scene surely brings
 	// spools says that the log is the exporter's spool, not the importer's inbox.
 	spools bool
+	then   func(r *rig) // what follows both deaths
 }
 
 // traps say how a daemon is brought to each of its failpoints.
@@ -99,10 +100,10 @@ var traps = map[failpoint.Name]trap{
 	failpoint.ConsistentAfter:    {scene: firstCopy, most: 1},
 	failpoint.OrdersBefore:       {scene: commanded, most: 6},
 	failpoint.OrdersAfter:        {scene: commanded, most: 6},
-	failpoint.ParkBefore:         {scene: parking, most: 1},
-	failpoint.ParkAfter:          {scene: parking, most: 1},
-	failpoint.UnparkBefore:       {scene: parking, most: 1},
-	failpoint.UnparkAfter:        {scene: parking, most: 1},
+	failpoint.ParkBefore:         {scene: parking, most: 1, then: (*rig).release},
+	failpoint.ParkAfter:          {scene: parking, most: 1, then: (*rig).release},
+	failpoint.UnparkBefore:       {scene: releasing, most: 1},
+	failpoint.UnparkAfter:        {scene: releasing, most: 1},
 	failpoint.LedgerCreateBefore: {scene: firstCopy, most: 1},
 	failpoint.LedgerOpened:       {scene: firstCopy, most: 1},
 	failpoint.LedgerAsideBefore:  {scene: unreadable("conflicts.db"), most: 1},
@@ -218,6 +219,9 @@ func diesAt(t *testing.T, name failpoint.Name, at trap) {
 	r := newRigOf(t, p)
 	stop := r.diesIn(at, name)
 	r.hub.start() // which a scene may have taken away
+	if at.then != nil {
+		at.then(r)
+	}
 	r.truth.moves()
 	stop()
 	r.settle()
