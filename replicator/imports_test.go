@@ -21,7 +21,7 @@ const (
 // The arrows: cmd → replicator → {filter, conflict, wal} → replicator/change and
 // replicator/fault. Folders are relative to the module; a rule covers what lies
 // below its folder, and the longest matching rule counts. Tests follow the
-// arrows too. The log may name its failpoints: without their build tag that
+// arrows too. The log and the ledger may name their failpoints: without their build tag that
 // leaves nothing of the import.
 var mayImport = map[string][]string{
 	"cmd":                  {"cmd", "replicator", "filter", "conflict", "wal"},
@@ -36,6 +36,7 @@ var mayImport = map[string][]string{
 	"filter/transform":     {"filter/transform", "filter/strictyaml"}, // the latter in tests
 	"filter/where":         {"filter/where"},
 	"conflict":             {"conflict", "replicator/change", "replicator/fault"},
+	"conflict/ledger":      {"conflict", "replicator/change", "replicator/fault", "replicator/failpoint"},
 	"wal":                  {"wal", "replicator/failpoint"},
 }
 

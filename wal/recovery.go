@@ -6,6 +6,8 @@ import (
 	"os"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/syncer-io/syncer/replicator/failpoint"
 )
 
 // Recovery says what Open found and did.
@@ -151,7 +153,9 @@ func (r Recovery) replace(o Options, s state, fill func(*bbolt.DB) error) (*bbol
 		return nil, state{}, r, err
 	}
 	if r.Damaged() {
+		failpoint.Hit(failpoint.WalAsideBefore)
 		r.SetAside, err = keepAside(r.Path)
+		failpoint.Hit(failpoint.WalAsideAfter)
 	}
 	if err == nil {
 		err = publish(r.Path)

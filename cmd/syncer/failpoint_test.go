@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -29,87 +30,150 @@ type scene func(r *rig, victim *daemon, plan string) (p *testbed.Process, stop f
 type trap struct {
 	scene scene
 	most  int // hits that the scene surely brings
+	// spools says that the log is the exporter's spool, not the importer's inbox.
+	spools bool
+	then   func(r *rig) // what follows both deaths
 }
 
 // traps say how a daemon is brought to each of its failpoints.
 var traps = map[failpoint.Name]trap{
-	failpoint.InstanceBefore:          {firstCopy, 1},
-	failpoint.InstanceAfter:           {firstCopy, 1},
-	failpoint.TailReadBefore:          {underWay, 1},
-	failpoint.TailReadAfter:           {underWay, 1},
-	failpoint.WatchTaken:              {underWay, 9},
-	failpoint.WatchIndexed:            {underWay, 9},
-	failpoint.IndexCommitBefore:       {underWay, 3},
-	failpoint.IndexCommitAfter:        {underWay, 3},
-	failpoint.ResetPublishBefore:      {startedOver, 1},
-	failpoint.ResetPublishAfter:       {startedOver, 1},
-	failpoint.DifferencePublishBefore: {compacted, 1},
-	failpoint.DifferencePublishAfter:  {compacted, 1},
-	failpoint.HeartbeatBefore:         {underWay, 3},
-	failpoint.HeartbeatAfter:          {underWay, 3},
-	failpoint.PartSent:                {large, 3},
-	failpoint.ConsumerSetBefore:       {firstCopy, 1},
-	failpoint.ConsumerSetAfter:        {firstCopy, 1},
-	failpoint.PagePublishBefore:       {firstCopy, 1},
-	failpoint.PagePublishAfter:        {firstCopy, 1},
-	failpoint.ChunkReadBefore:         {firstCopy, 2},
-	failpoint.ChunkReadAfter:          {firstCopy, 2},
-	failpoint.ChunkPublishBefore:      {firstCopy, 2},
-	failpoint.ChunkPublishAfter:       {firstCopy, 2},
-	failpoint.PolicyStoreBefore:       {applying, 1},
-	failpoint.PolicyStoreAfter:        {applying, 1},
-	failpoint.PolicyCopyBefore:        {applying, 1},
-	failpoint.PolicyCopyAfter:         {applying, 1},
-	failpoint.PublishBefore:           {underWay, 9},
-	failpoint.PublishAfter:            {underWay, 9},
-	failpoint.AckBefore:               {underWay, 9},
-	failpoint.AckAfter:                {underWay, 9},
+	failpoint.InstanceBefore:          {scene: firstCopy, most: 1},
+	failpoint.InstanceAfter:           {scene: firstCopy, most: 1},
+	failpoint.TailReadBefore:          {scene: underWay, most: 1},
+	failpoint.TailReadAfter:           {scene: underWay, most: 1},
+	failpoint.WatchTaken:              {scene: underWay, most: 9},
+	failpoint.WatchIndexed:            {scene: underWay, most: 9},
+	failpoint.IndexCommitBefore:       {scene: underWay, most: 3},
+	failpoint.IndexCommitAfter:        {scene: underWay, most: 3},
+	failpoint.ResetPublishBefore:      {scene: startedOver, most: 1},
+	failpoint.ResetPublishAfter:       {scene: startedOver, most: 1},
+	failpoint.DifferencePublishBefore: {scene: compacted, most: 1},
+	failpoint.DifferencePublishAfter:  {scene: compacted, most: 1},
+	failpoint.HeartbeatBefore:         {scene: underWay, most: 3},
+	failpoint.HeartbeatAfter:          {scene: underWay, most: 3},
+	failpoint.PartSent:                {scene: large, most: 3},
+	failpoint.ConsumerSetBefore:       {scene: firstCopy, most: 1},
+	failpoint.ConsumerSetAfter:        {scene: firstCopy, most: 1},
+	failpoint.PagePublishBefore:       {scene: firstCopy, most: 1},
+	failpoint.PagePublishAfter:        {scene: firstCopy, most: 1},
+	failpoint.ChunkReadBefore:         {scene: firstCopy, most: 2},
+	failpoint.ChunkReadAfter:          {scene: firstCopy, most: 2},
+	failpoint.ChunkPublishBefore:      {scene: firstCopy, most: 2},
+	failpoint.ChunkPublishAfter:       {scene: firstCopy, most: 2},
+	failpoint.PolicyStoreBefore:       {scene: applying, most: 1},
+	failpoint.PolicyStoreAfter:        {scene: applying, most: 1},
+	failpoint.PolicyCopyBefore:        {scene: applying, most: 1},
+	failpoint.PolicyCopyAfter:         {scene: applying, most: 1},
+	failpoint.LinesBefore:             {scene: firstCopy, most: 1},
+	failpoint.LinesAfter:              {scene: firstCopy, most: 1},
+	failpoint.PublishBefore:           {scene: underWay, most: 9},
+	failpoint.PublishAfter:            {scene: underWay, most: 9},
+	failpoint.AckBefore:               {scene: underWay, most: 9},
+	failpoint.AckAfter:                {scene: underWay, most: 9},
 
-	failpoint.AttachBefore:       {underWay, 1},
-	failpoint.AttachAfter:        {underWay, 1},
-	failpoint.ProfileBefore:      {firstCopy, 1},
-	failpoint.ProfileAfter:       {firstCopy, 1},
-	failpoint.AppendBefore:       {underWay, 9},
-	failpoint.AppendAfter:        {underWay, 9},
-	failpoint.Acknowledged:       {underWay, 9},
-	failpoint.CommitBefore:       {underWay, 9},
-	failpoint.CommitAfter:        {underWay, 9},
-	failpoint.MendBefore:         {edited, 2},
-	failpoint.MendAfter:          {edited, 2},
-	failpoint.TornBetween:        {large, 1},
-	failpoint.TruncateBefore:     {underWay, 9},
-	failpoint.TruncateAfter:      {underWay, 9},
-	failpoint.ResetBefore:        {startedOver, 1},
-	failpoint.ResetAfter:         {startedOver, 1},
-	failpoint.RestartBefore:      {firstCopy, 1},
-	failpoint.RestartBetween:     {firstCopy, 1},
-	failpoint.RestartAfter:       {firstCopy, 1},
-	failpoint.RequestBefore:      {firstCopy, 2},
-	failpoint.RequestAfter:       {firstCopy, 2},
-	failpoint.PageCompareBefore:  {firstCopy, 1},
-	failpoint.PageCompareAfter:   {firstCopy, 1},
-	failpoint.ChunkReplaceBefore: {firstCopy, 2},
-	failpoint.ChunkReplaceAfter:  {firstCopy, 2},
-	failpoint.ConsistentBefore:   {firstCopy, 1},
-	failpoint.ConsistentAfter:    {firstCopy, 1},
-	failpoint.ClaimBefore:        {underWay, 1},
-	failpoint.ClaimAfter:         {underWay, 1},
-	failpoint.CursorReadBefore:   {underWay, 1},
-	failpoint.CursorReadAfter:    {underWay, 1},
-	failpoint.TxnBefore:          {underWay, 9},
-	failpoint.TxnAfter:           {underWay, 9},
-	failpoint.ChunkPart:          {firstCopy, 2},
-	failpoint.WalCommitBefore:    {underWay, 9},
-	failpoint.WalCommitAfter:     {underWay, 9},
-	failpoint.WalRenameBefore:    {firstCopy, 1},
-	failpoint.WalRenameAfter:     {firstCopy, 1},
-	failpoint.WalNameSynced:      {firstCopy, 1},
+	failpoint.AttachBefore:       {scene: underWay, most: 1},
+	failpoint.AttachAfter:        {scene: underWay, most: 1},
+	failpoint.ProfileBefore:      {scene: firstCopy, most: 1},
+	failpoint.ProfileAfter:       {scene: firstCopy, most: 1},
+	failpoint.AppendBefore:       {scene: underWay, most: 9},
+	failpoint.AppendAfter:        {scene: underWay, most: 9},
+	failpoint.Acknowledged:       {scene: underWay, most: 9},
+	failpoint.CommitBefore:       {scene: underWay, most: 9},
+	failpoint.CommitAfter:        {scene: underWay, most: 9},
+	failpoint.MendBefore:         {scene: edited, most: 2},
+	failpoint.MendAfter:          {scene: edited, most: 2},
+	failpoint.TornBetween:        {scene: large, most: 1},
+	failpoint.TruncateBefore:     {scene: underWay, most: 9},
+	failpoint.TruncateAfter:      {scene: underWay, most: 9},
+	failpoint.ResetBefore:        {scene: startedOver, most: 1},
+	failpoint.ResetAfter:         {scene: startedOver, most: 1},
+	failpoint.RestartBefore:      {scene: firstCopy, most: 1},
+	failpoint.RestartBetween:     {scene: firstCopy, most: 1},
+	failpoint.RestartAfter:       {scene: firstCopy, most: 1},
+	failpoint.RequestBefore:      {scene: firstCopy, most: 2},
+	failpoint.RequestAfter:       {scene: firstCopy, most: 2},
+	failpoint.PageCompareBefore:  {scene: firstCopy, most: 1},
+	failpoint.PageCompareAfter:   {scene: firstCopy, most: 1},
+	failpoint.ChunkReplaceBefore: {scene: firstCopy, most: 2},
+	failpoint.ChunkReplaceAfter:  {scene: firstCopy, most: 2},
+	failpoint.ConsistentBefore:   {scene: firstCopy, most: 1},
+	failpoint.ConsistentAfter:    {scene: firstCopy, most: 1},
+	failpoint.OrdersBefore:       {scene: commanded, most: 6},
+	failpoint.OrdersAfter:        {scene: commanded, most: 6},
+	failpoint.ParkBefore:         {scene: parking, most: 1, then: (*rig).release},
+	failpoint.ParkAfter:          {scene: parking, most: 1, then: (*rig).release},
+	failpoint.UnparkBefore:       {scene: releasing, most: 1},
+	failpoint.UnparkAfter:        {scene: releasing, most: 1},
+	failpoint.LedgerCreateBefore: {scene: firstCopy, most: 1},
+	failpoint.LedgerOpened:       {scene: firstCopy, most: 1},
+	failpoint.LedgerAsideBefore:  {scene: unreadable("conflicts.db"), most: 1},
+	failpoint.LedgerAsideAfter:   {scene: unreadable("conflicts.db"), most: 1},
+	failpoint.LedgerWriteBefore:  {scene: held, most: 2},
+	failpoint.LedgerWriteAfter:   {scene: held, most: 2},
+	failpoint.ClaimBefore:        {scene: underWay, most: 1},
+	failpoint.ClaimAfter:         {scene: underWay, most: 1},
+	failpoint.CursorReadBefore:   {scene: underWay, most: 1},
+	failpoint.CursorReadAfter:    {scene: underWay, most: 1},
+	failpoint.TxnBefore:          {scene: underWay, most: 9},
+	failpoint.TxnAfter:           {scene: underWay, most: 9},
+	failpoint.ChunkPart:          {scene: firstCopy, most: 2},
+	failpoint.WalCommitBefore:    {scene: underWay, most: 9},
+	failpoint.WalCommitAfter:     {scene: underWay, most: 9},
+	failpoint.WalRenameBefore:    {scene: firstCopy, most: 1},
+	failpoint.WalRenameAfter:     {scene: firstCopy, most: 1},
+	failpoint.WalNameSynced:      {scene: firstCopy, most: 1},
+	failpoint.WalAsideBefore:     {scene: unreadable("inbox.db"), most: 1},
+	failpoint.WalAsideAfter:      {scene: unreadable("inbox.db"), most: 1},
+}
+
+// again are failpoints to which another daemon, or another situation, comes as
+// well.
+var again = map[failpoint.Name]trap{
+	failpoint.WalCommitBefore:   {scene: hubAway, most: 9, spools: true},
+	failpoint.WalCommitAfter:    {scene: hubAway, most: 9, spools: true},
+	failpoint.WalRenameBefore:   {scene: hubAway, most: 1, spools: true},
+	failpoint.WalRenameAfter:    {scene: hubAway, most: 1, spools: true},
+	failpoint.WalNameSynced:     {scene: hubAway, most: 1, spools: true},
+	failpoint.LedgerWriteBefore: {scene: edited, most: 1},
+	failpoint.LedgerWriteAfter:  {scene: edited, most: 1},
+}
+
+// recorded are the failpoints of whoever records a pair: a command, or the hub.
+var recorded = []failpoint.Name{failpoint.RecordBefore, failpoint.RecordAfter}
+
+// death is one way to die.
+type death struct {
+	name failpoint.Name
+	of   string // tells it from others at the same failpoint
+	dies func(t *testing.T)
+}
+
+// deaths are those at a failpoint.
+func deaths(name failpoint.Name) []death {
+	if most, ok := inCluster[name]; ok {
+		return []death{{name, "", func(t *testing.T) { diesInCluster(t, name, most) }}}
+	}
+	if slices.Contains(recorded, name) {
+		return []death{
+			{name, "", func(t *testing.T) { diesJoining(t, func(r *rig, join []string) { r.pairsAgain(name); r.joins(join) }) }},
+			{name, "/hub", func(t *testing.T) { diesJoining(t, func(r *rig, join []string) { r.joinsThroughHub(join, name) }) }},
+		}
+	}
+	if joins(name) {
+		return []death{{name, "", func(t *testing.T) { diesJoining(t, func(r *rig, join []string) { r.joinsAgain(join, name) }) }}}
+	}
+	out := []death{{name, "", func(t *testing.T) { diesAt(t, name, traps[name]) }}}
+	if other, ok := again[name]; ok {
+		out = append(out, death{name, "/again", func(t *testing.T) { diesAt(t, name, other) }})
+	}
+	return out
 }
 
 func TestEveryFailpointHasATrap(t *testing.T) {
 	for _, name := range failpoint.All {
-		if (traps[name].scene == nil) != joins(name) {
-			t.Errorf("%s: %d hits of a daemon, hit by join: %v", name, traps[name].most, joins(name))
+		_, cluster := inCluster[name]
+		if (traps[name].scene == nil) != (joins(name) || cluster) {
+			t.Errorf("%s: %d hits of a daemon, hit by join: %v, in a cluster: %v", name, traps[name].most, joins(name), cluster)
 		}
 	}
 }
@@ -139,29 +203,38 @@ func TestFailpoints(t *testing.T) {
 	}
 	t.Setenv(workload.SeedVariable, strconv.FormatUint(seed, 10)) // that of the rigs, too
 	for _, i := range rand.New(rand.NewPCG(seed, 2)).Perm(len(failpoint.All))[:3] {
-		name := failpoint.All[i]
-		t.Run(string(name), func(t *testing.T) { diesAt(t, name) })
+		all := deaths(failpoint.All[i])
+		d := all[int(seed%uint64(len(all)))]
+		t.Run(string(d.name)+d.of, d.dies)
 	}
 }
 
 // diesAt kills a process at a failpoint, kills the one that comes after it while
 // it recovers, and holds everything that was recorded against the guarantees.
-func diesAt(t *testing.T, name failpoint.Name) {
+func diesAt(t *testing.T, name failpoint.Name, at trap) {
 	t.Helper()
 	etcd := testbed.EtcdConfig{Fast: true}
 	p := parts{binary: armedBinary, source: etcd, target: etcd, join: (*rig).joins}
 	p.source.MaxRequestBytes = 8 << 20 // for what does not fit the target
-	if joins(name) {
-		p.join = func(r *rig, command []string) { r.joinsAgain(command, name) }
-	}
 	r := newRigOf(t, p)
-	var stop func()
-	if joins(name) {
-		r.start()
-		stop = r.load(usual)
-	} else {
-		stop = r.diesIn(traps[name], name)
+	stop := r.diesIn(at, name)
+	r.hub.start() // which a scene may have taken away
+	if at.then != nil {
+		at.then(r)
 	}
+	r.truth.moves()
+	stop()
+	r.settle()
+	r.claims.nothingSkipped()
+}
+
+// diesJoining kills somebody while an edge joins, and goes on with that edge.
+func diesJoining(t *testing.T, join func(r *rig, command []string)) {
+	t.Helper()
+	etcd := testbed.EtcdConfig{Fast: true}
+	r := newRigOf(t, parts{binary: armedBinary, source: etcd, target: etcd, join: join})
+	r.start()
+	stop := r.load(usual)
 	r.truth.moves()
 	stop()
 	r.settle()
@@ -172,6 +245,9 @@ func diesAt(t *testing.T, name failpoint.Name) {
 func (r *rig) diesIn(trap trap, name failpoint.Name) (stop func()) {
 	r.t.Helper()
 	victim := r.victim(name)
+	if trap.spools {
+		victim = r.exporter
+	}
 	p, stop := trap.scene(r, victim, fmt.Sprintf("%s:%d", name, 1+r.random.IntN(trap.most)))
 	r.dies(p, name)
 	victim.halt()
@@ -293,7 +369,11 @@ func edited(r *rig, victim *daemon, plan string) (*testbed.Process, func()) {
 	victim.halt()
 	r.truth.write(clientv3.OpPut("/apps/made-here", "by hand"))
 	r.truth.write(clientv3.OpPut("/apps/made-here-too", "by hand"))
-	return victim.startAt(r.t, plan), stop
+	return victim.startAt(r.t, plan), func() {
+		stop()
+		r.mended("/apps/made-here", "")
+		r.mended("/apps/made-here-too", "")
+	}
 }
 
 // write writes at the target as somebody on site does.
@@ -357,6 +437,13 @@ func (r *rig) applies(file string) error {
 // goes on where it stopped.
 func (r *rig) joinsAgain(command []string, name failpoint.Name) {
 	r.t.Helper()
+	r.diesRunning(command, name)
+	r.joins(command)
+}
+
+// diesRunning runs a command that kills itself.
+func (r *rig) diesRunning(command []string, name failpoint.Name) {
+	r.t.Helper()
 	p, err := testbed.StartProcess(testbed.ProcessConfig{
 		Path: r.binary, Args: command, Env: []string{failpoint.Variable + "=" + string(name)},
 	})
@@ -364,5 +451,34 @@ func (r *rig) joinsAgain(command []string, name failpoint.Name) {
 		r.t.Fatal(err)
 	}
 	r.dies(p, name)
-	r.joins(command)
+}
+
+// pairsAgain kills the command that makes another pair; the pair is then made
+// anew, whether the hub holds it already or not.
+func (r *rig) pairsAgain(name failpoint.Name) {
+	r.t.Helper()
+	create := []string{"pair", "create", "store-2", "--policy", "flags", "-c", r.path("cloud.yaml")}
+	r.diesRunning(create, name)
+	if len(r.must("pair", "list", "-c", r.path("cloud.yaml"))) == 0 {
+		r.t.Error("nothing is known of any pair")
+	}
+	r.must(append(create, "--replace")...)
+}
+
+// joinsThroughHub kills the hub while the edge joins. The same command then
+// goes on where it stopped.
+func (r *rig) joinsThroughHub(command []string, name failpoint.Name) {
+	r.t.Helper()
+	r.hub.halt()
+	mark := r.hub.journal.mark()
+	p := r.hub.startAt(r.t, string(name))
+	r.hub.says(r.t, mark, "The hub listens on")
+	res, err := r.command(r.t.Context(), command...)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.dies(p, name)
+	if res.code != 0 {
+		r.joins(command)
+	}
 }

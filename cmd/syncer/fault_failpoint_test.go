@@ -13,7 +13,9 @@ import (
 // TestFaultFailpoints dies at every failpoint, one after the other.
 func TestFaultFailpoints(t *testing.T) {
 	for _, name := range failpoint.All {
-		t.Run(string(name), func(t *testing.T) { diesAt(t, name) })
+		for _, d := range deaths(name) {
+			t.Run(string(d.name)+d.of, d.dies)
+		}
 	}
 }
 

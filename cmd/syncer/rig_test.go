@@ -20,6 +20,7 @@ import (
 	"github.com/syncer-io/syncer/replicator/testbed"
 	"github.com/syncer-io/syncer/replicator/testbed/guarantee"
 	"github.com/syncer-io/syncer/replicator/testbed/kine"
+	"github.com/syncer-io/syncer/replicator/testbed/kube"
 	"github.com/syncer-io/syncer/replicator/testbed/workload"
 )
 
@@ -56,6 +57,7 @@ type rig struct {
 
 	source, target *testbed.EtcdProcess
 	kine           *kine.Server   // instead of target, when the edge has one
+	plane          *kube.Plane    // instead of target, when the edge is a cluster
 	address        string         // of the hub
 	link           *testbed.Proxy // in front of it, for the edge
 
@@ -80,10 +82,18 @@ spec:
       maxDeletePercent: 100
 `
 
-// rules is the policy in the words of the validators.
+// guardedRule and heldRule may be added to it.
+const (
+	guardedRule = "    - name: guarded\n      prefix: /guarded/\n"
+	heldRule    = "    - name: held\n      prefix: /held/\n      maxDeletePercent: 100\n      conflict: hold\n"
+)
+
+// rules is the policy with all its rules in the words of the validators.
 var rules = guarantee.Rules{
 	{Prefix: "/flags/", Exclude: []string{"/flags/private/"}, To: "/edge/flags/"},
 	{Prefix: "/apps/"},
+	{Prefix: "/guarded/"},
+	{Prefix: "/held/"},
 }
 
 // prefixes mixes keys inside the selection, excluded from it, and outside.
@@ -102,6 +112,7 @@ type parts struct {
 	binary         func() (string, error)
 	source, target testbed.EtcdConfig
 	kine           bool // the target is one
+	plane          *kube.Plane
 	join           func(r *rig, command []string)
 }
 
@@ -117,9 +128,12 @@ func newRigOf(t *testing.T, p parts) *rig {
 	}
 	r.random = rand.New(rand.NewPCG(r.seed, 1))
 	r.source = testbed.NewEtcdProcess(t, p.source)
-	if p.kine {
+	switch {
+	case p.plane != nil:
+		r.plane = p.plane
+	case p.kine:
 		r.kine = kine.New(t)
-	} else {
+	default:
 		r.target = testbed.NewEtcdProcess(t, p.target)
 	}
 	if r.address, err = testbed.FreeAddress(); err != nil {
@@ -142,7 +156,10 @@ type store interface {
 
 // store is the edge's.
 func (r *rig) store() store {
-	if r.kine != nil {
+	switch {
+	case r.plane != nil:
+		return r.plane.Etcd
+	case r.kine != nil:
 		return r.kine
 	}
 	return r.target
@@ -180,7 +197,11 @@ heartbeat: 500ms
 	if err := json.Unmarshal(out, &offer); err != nil {
 		r.t.Fatalf("pair create printed %q: %v", out, err)
 	}
-	return []string{"join", "nats://" + r.link.Address(), "--token", offer.Token, "--target-etcd", r.store().Endpoint(), "--data-dir", r.path("edge")}
+	join = []string{"join", "nats://" + r.link.Address(), "--token", offer.Token, "--data-dir", r.path("edge")}
+	if r.plane != nil {
+		return append(join, "--target-kubeconfig", r.plane.Kubeconfig())
+	}
+	return append(join, "--target-etcd", r.store().Endpoint())
 }
 
 func (r *rig) joins(command []string) {

@@ -174,7 +174,7 @@ func (tr *truth) check() {
 			err = errors.Join(err, guarantee.Convergent(c))
 		}
 		c.Selection = rules
-		if err := errors.Join(err, guarantee.Contained(c)); err != nil {
+		if err := errors.Join(err, guarantee.Contained(c), guarantee.Absence(c)); err != nil {
 			tr.r.t.Errorf("guarantees broken in target history %d:\n%v", i, err)
 		}
 		tr.r.t.Logf("target history %d: %d revisions, source: %d revisions", i, len(c.Target.Revs), len(c.Source.Revs))

@@ -7,6 +7,8 @@ import (
 	"fmt"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/syncer-io/syncer/replicator/failpoint"
 )
 
 // The buckets of a file.
@@ -50,7 +52,7 @@ func view(db *bbolt.DB, f func(*file) error) error {
 
 // update is durable when it returns nil.
 func update(db *bbolt.DB, f func(*file) error) error {
-	return db.Update(func(tx *bbolt.Tx) error {
+	err := db.Update(func(tx *bbolt.Tx) error {
 		x, err := buckets(tx)
 		if err != nil {
 			return err
@@ -58,8 +60,13 @@ func update(db *bbolt.DB, f func(*file) error) error {
 		if err := f(x); err != nil {
 			return err
 		}
+		failpoint.Hit(failpoint.LedgerWriteBefore)
 		return x.putTotals()
 	})
+	if err == nil {
+		failpoint.Hit(failpoint.LedgerWriteAfter)
+	}
+	return err
 }
 
 func buckets(tx *bbolt.Tx) (*file, error) {
@@ -113,6 +120,7 @@ func create(db *bbolt.DB) error {
 			}
 		}
 		x := &file{meta: tx.Bucket(metaBucket), totals: totals{Format: fileFormat}}
+		failpoint.Hit(failpoint.LedgerCreateBefore)
 		return x.putTotals()
 	})
 }

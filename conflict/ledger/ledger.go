@@ -12,6 +12,8 @@ import (
 
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/syncer-io/syncer/replicator/failpoint"
 )
 
 // Options are the bounds of a ledger. Zero values stand for the defaults.
@@ -70,6 +72,7 @@ func Open(path string, o Options) (*Ledger, error) {
 	if err := syncDir(filepath.Dir(path)); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
+	failpoint.Hit(failpoint.LedgerOpened)
 	l.db = db
 	return l, nil
 }
@@ -134,9 +137,11 @@ func (l *Ledger) setAside() error {
 		if _, err := os.Lstat(aside); err == nil {
 			continue
 		}
+		failpoint.Hit(failpoint.LedgerAsideBefore)
 		if err := os.Rename(l.path, aside); err != nil {
 			return fmt.Errorf("set the damaged conflict ledger aside: %w", err)
 		}
+		failpoint.Hit(failpoint.LedgerAsideAfter)
 		l.aside = append(l.aside, aside)
 		return syncDir(filepath.Dir(l.path))
 	}

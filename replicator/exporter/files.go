@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/syncer-io/syncer/replicator/failpoint"
 	"github.com/syncer-io/syncer/replicator/fault"
 	"github.com/syncer-io/syncer/replicator/status"
 )
@@ -88,7 +89,9 @@ func (t *term) keepWanted() {
 	path := filepath.Join(t.cfg.DataDir, linesFile)
 	err := writeBeside(path, t.wanted)
 	if err == nil {
+		failpoint.Hit(failpoint.LinesBefore)
 		err = putInPlace(path)
+		failpoint.Hit(failpoint.LinesAfter)
 	}
 	if err != nil {
 		err = onDisk(fmt.Errorf("write %s: %w", path, err))

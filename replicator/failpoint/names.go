@@ -61,6 +61,10 @@ const (
 	PolicyCopyBefore Name = "exporter.policy-copy.before"
 	// The copy of applied policies is in place, and no channel follows them.
 	PolicyCopyAfter Name = "exporter.policy-copy.after"
+	// The list of channels is written beside its place.
+	LinesBefore Name = "exporter.lines.before"
+	// The list of channels is in place.
+	LinesAfter Name = "exporter.lines.after"
 
 	// A message is about to be sent to the stream.
 	PublishBefore Name = "jetstream.publish.before"
@@ -128,6 +132,31 @@ const (
 	ConsistentBefore Name = "importer.consistent.before"
 	// The cursor says whether the target is equal.
 	ConsistentAfter Name = "importer.consistent.after"
+	// The commands that wait are written beside their place.
+	OrdersBefore Name = "importer.orders.before"
+	// The commands that wait are in place, and nobody has been told.
+	OrdersAfter Name = "importer.orders.after"
+	// Groups are to be stored at the target, which the cursor has not passed.
+	ParkBefore Name = "importer.park.before"
+	// The target holds groups, and the cursor does not count them.
+	ParkAfter Name = "importer.park.after"
+	// Groups are carried out or given up, and stored at the target.
+	UnparkBefore Name = "importer.unpark.before"
+	// The target does not hold the groups any more.
+	UnparkAfter Name = "importer.unpark.after"
+
+	// A new ledger of conflicts is complete in memory.
+	LedgerCreateBefore Name = "ledger.create.before"
+	// The ledger of conflicts and its name are durable.
+	LedgerOpened Name = "ledger.open.after"
+	// A damaged ledger is about to be set aside.
+	LedgerAsideBefore Name = "ledger.aside.before"
+	// A damaged ledger has another name, and there is no new one.
+	LedgerAsideAfter Name = "ledger.aside.after"
+	// What is put on record is complete in memory.
+	LedgerWriteBefore Name = "ledger.write.before"
+	// It is durable on record, and nothing is written over.
+	LedgerWriteAfter Name = "ledger.write.after"
 
 	// The cursor is about to be claimed.
 	ClaimBefore Name = "target.claim.before"
@@ -154,6 +183,40 @@ const (
 	WalRenameAfter Name = "wal.rename.after"
 	// The name of a log is durable.
 	WalNameSynced Name = "wal.name.synced"
+	// What is sound of a damaged log is copied, and the log is where it was.
+	WalAsideBefore Name = "wal.aside.before"
+	// A damaged log has a second name, and the copy is not in its place.
+	WalAsideAfter Name = "wal.aside.after"
+)
+
+// The importer's moments where the edge is a Kubernetes cluster.
+const (
+	// An empty inventory is complete in memory.
+	InventoryMadeBefore Name = "target.inventory-made.before"
+	// The inventory has all its parts, and nothing is said in it.
+	InventoryMadeAfter Name = "target.inventory-made.after"
+	// What was done to the cluster is not in the inventory.
+	InventoryBefore Name = "target.inventory.before"
+	// The inventory is durable.
+	InventoryAfter Name = "target.inventory.after"
+	// Our namespace is made for the first ConfigMap.
+	NamespaceMade Name = "target.namespace.made"
+	// A ConfigMap of our own is about to be written: the cursor, a group, what is released.
+	MapPutBefore Name = "target.map-put.before"
+	// The server has answered about a ConfigMap, and nobody has looked at it.
+	MapPutAfter Name = "target.map-put.after"
+	// A ConfigMap of our own is about to be deleted.
+	MapRemoveBefore Name = "target.map-remove.before"
+	// A ConfigMap of our own is deleted.
+	MapRemoveAfter Name = "target.map-remove.after"
+	// An object is about to be applied.
+	ObjectApplyBefore Name = "target.apply.before"
+	// The server has answered about an object, and nobody has looked at it.
+	ObjectApplyAfter Name = "target.apply.after"
+	// An object is about to be deleted.
+	ObjectDeleteBefore Name = "target.delete.before"
+	// The server has answered about a delete.
+	ObjectDeleteAfter Name = "target.delete.after"
 )
 
 // The moments of syncer join.
@@ -170,6 +233,10 @@ const (
 	ConfigBefore Name = "syncer.edge-file.before"
 	// edge.yaml is in place.
 	ConfigAfter Name = "syncer.edge-file.after"
+	// A pair is about to be recorded at the hub.
+	RecordBefore Name = "pairing.record.before"
+	// A pair is recorded at the hub, and who did it does not know.
+	RecordAfter Name = "pairing.record.after"
 )
 
 // All is every name, in the order of the file.
@@ -201,6 +268,8 @@ var All = []Name{
 	PolicyStoreAfter,
 	PolicyCopyBefore,
 	PolicyCopyAfter,
+	LinesBefore,
+	LinesAfter,
 	PublishBefore,
 	PublishAfter,
 	AckBefore,
@@ -232,6 +301,18 @@ var All = []Name{
 	ChunkReplaceAfter,
 	ConsistentBefore,
 	ConsistentAfter,
+	OrdersBefore,
+	OrdersAfter,
+	ParkBefore,
+	ParkAfter,
+	UnparkBefore,
+	UnparkAfter,
+	LedgerCreateBefore,
+	LedgerOpened,
+	LedgerAsideBefore,
+	LedgerAsideAfter,
+	LedgerWriteBefore,
+	LedgerWriteAfter,
 	ClaimBefore,
 	ClaimAfter,
 	CursorReadBefore,
@@ -244,10 +325,27 @@ var All = []Name{
 	WalRenameBefore,
 	WalRenameAfter,
 	WalNameSynced,
+	WalAsideBefore,
+	WalAsideAfter,
+	InventoryMadeBefore,
+	InventoryMadeAfter,
+	InventoryBefore,
+	InventoryAfter,
+	NamespaceMade,
+	MapPutBefore,
+	MapPutAfter,
+	MapRemoveBefore,
+	MapRemoveAfter,
+	ObjectApplyBefore,
+	ObjectApplyAfter,
+	ObjectDeleteBefore,
+	ObjectDeleteAfter,
 	KeyBefore,
 	KeyAfter,
 	GrantBefore,
 	GrantAfter,
 	ConfigBefore,
 	ConfigAfter,
+	RecordBefore,
+	RecordAfter,
 }

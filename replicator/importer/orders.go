@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/syncer-io/syncer/replicator/command"
+	"github.com/syncer-io/syncer/replicator/failpoint"
 )
 
 const (
@@ -100,9 +101,11 @@ func writeSynced(path string, raw []byte) error {
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.OrdersBefore)
 	if err := os.Rename(path+".new", path); err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.OrdersAfter)
 	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return err

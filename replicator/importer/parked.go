@@ -10,6 +10,7 @@ import (
 	"github.com/syncer-io/syncer/replicator/command"
 	"github.com/syncer-io/syncer/replicator/digest"
 	"github.com/syncer-io/syncer/replicator/etcd/target"
+	"github.com/syncer-io/syncer/replicator/failpoint"
 	"github.com/syncer-io/syncer/replicator/status"
 )
 
@@ -175,14 +176,19 @@ func (p *parked) save(ctx context.Context, a *applier) error {
 	}
 	err := a.promptly(ctx, func() error {
 		if len(p.gone) > 0 {
+			failpoint.Hit(failpoint.UnparkBefore)
 			if err := a.target.Unpark(ctx, p.gone); err != nil {
 				return err
 			}
+			failpoint.Hit(failpoint.UnparkAfter)
 		}
-		if len(groups) > 0 {
-			return a.target.Park(ctx, groups)
+		if len(groups) == 0 {
+			return nil
 		}
-		return nil
+		failpoint.Hit(failpoint.ParkBefore)
+		err := a.target.Park(ctx, groups)
+		failpoint.Hit(failpoint.ParkAfter)
+		return err
 	})
 	if err != nil {
 		return err

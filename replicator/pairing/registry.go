@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/syncer-io/syncer/replicator/failpoint"
 	"github.com/syncer-io/syncer/replicator/fault"
 )
 
@@ -265,7 +266,9 @@ func (r *Registry) set(ctx context.Context, rec Record, revision uint64) (uint64
 	if err != nil {
 		return 0, err
 	}
+	failpoint.Hit(failpoint.RecordBefore)
 	revision, err = r.kv.Update(ctx, rec.Name, value, revision)
+	failpoint.Hit(failpoint.RecordAfter)
 	if errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
 		return 0, fmt.Errorf("%w: %w", ErrConflict, err)
 	}

@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/syncer-io/syncer/replicator/etcd/target"
+	"github.com/syncer-io/syncer/replicator/failpoint"
 	"github.com/syncer-io/syncer/replicator/fault"
 	"github.com/syncer-io/syncer/replicator/status"
 )
@@ -148,7 +149,10 @@ func (a *applying) send(ctx context.Context) (*unstructured.Unstructured, error)
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
-	return a.at.Patch(ctx, a.put.name.name, types.ApplyPatchType, data, metav1.PatchOptions{FieldManager: Manager, Force: &a.force})
+	failpoint.Hit(failpoint.ObjectApplyBefore)
+	answer, err := a.at.Patch(ctx, a.put.name.name, types.ApplyPatchType, data, metav1.PatchOptions{FieldManager: Manager, Force: &a.force})
+	failpoint.Hit(failpoint.ObjectApplyAfter)
+	return answer, err
 }
 
 // look finds out why the server says that there is a conflict, and aims anew. A
@@ -285,7 +289,10 @@ func (d *removing) send(ctx context.Context) error {
 	if d.guard != "" {
 		o.Preconditions.ResourceVersion = &d.guard
 	}
-	return d.at.Delete(ctx, d.name.name, o)
+	failpoint.Hit(failpoint.ObjectDeleteBefore)
+	err := d.at.Delete(ctx, d.name.name, o)
+	failpoint.Hit(failpoint.ObjectDeleteAfter)
+	return err
 }
 
 // look finds out why the server says that there is a conflict.

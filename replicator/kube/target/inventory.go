@@ -13,6 +13,7 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/syncer-io/syncer/replicator/change"
+	"github.com/syncer-io/syncer/replicator/failpoint"
 	"github.com/syncer-io/syncer/replicator/fault"
 )
 
@@ -77,11 +78,13 @@ func openFile(path string) (*bbolt.DB, error) {
 				return err
 			}
 		}
+		failpoint.Hit(failpoint.InventoryMadeBefore)
 		return nil
 	})
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
+	failpoint.Hit(failpoint.InventoryMadeAfter)
 	return db, nil
 }
 
@@ -352,9 +355,11 @@ func (i *Inventory) values(r change.Range, size int, fn func([]change.KV) error)
 }
 
 func (i *Inventory) update(fn func(*bbolt.Tx) error) error {
+	failpoint.Hit(failpoint.InventoryBefore)
 	if err := i.db.Update(fn); err != nil {
 		return fmt.Errorf("write the inventory: %w", err)
 	}
+	failpoint.Hit(failpoint.InventoryAfter)
 	return nil
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/syncer-io/syncer/filter/object"
 	"github.com/syncer-io/syncer/replicator/etcd/target"
+	"github.com/syncer-io/syncer/replicator/failpoint"
 	"github.com/syncer-io/syncer/replicator/fault"
 	"github.com/syncer-io/syncer/replicator/kube/client"
 )
@@ -101,11 +102,13 @@ func (m ownMaps) put(ctx context.Context, about, name, version string, text map[
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
 	var done *unstructured.Unstructured
+	failpoint.Hit(failpoint.MapPutBefore)
 	if version == "" {
 		done, err = m.create(ctx, u)
 	} else {
 		done, err = m.in().Update(ctx, u, metav1.UpdateOptions{FieldManager: Manager})
 	}
+	failpoint.Hit(failpoint.MapPutAfter)
 	switch {
 	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err), version != "" && apierrors.IsNotFound(err):
 		return "", errChanged
@@ -128,6 +131,7 @@ func (m ownMaps) create(ctx context.Context, u *unstructured.Unstructured) (*uns
 		"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": Namespace},
 	}}
 	_, err = m.client.Objects.Resource(namespaces).Create(ctx, ns, metav1.CreateOptions{FieldManager: Manager})
+	failpoint.Hit(failpoint.NamespaceMade)
 	if apierrors.IsForbidden(err) {
 		return nil, fault.New(fault.Refused, "kubectl create namespace "+Namespace, "the namespace %s is missing: %w", Namespace, err)
 	}
@@ -140,7 +144,9 @@ func (m ownMaps) create(ctx context.Context, u *unstructured.Unstructured) (*uns
 func (m ownMaps) remove(ctx context.Context, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
+	failpoint.Hit(failpoint.MapRemoveBefore)
 	err := m.in().Delete(ctx, name, metav1.DeleteOptions{})
+	failpoint.Hit(failpoint.MapRemoveAfter)
 	if err != nil && !apierrors.IsNotFound(err) {
 		return m.failed("delete", name, err)
 	}

@@ -121,7 +121,7 @@ func (r Rules) Owns(target string) bool {
 // Check runs every validator and joins what they found.
 func Check(c Case) error {
 	return errors.Join(
-		Prefix(c), Atomic(c), Ordered(c), Once(c), Resumable(c), Contained(c), Convergent(c),
+		Prefix(c), Atomic(c), Ordered(c), Once(c), Resumable(c), Contained(c), Convergent(c), Absence(c),
 	)
 }
 

@@ -85,7 +85,7 @@ func decode(value string) (Cursor, error) {
 
 var validators = map[string]func(Case) error{
 	"prefix": Prefix, "atomic": Atomic, "ordered": Ordered, "once": Once,
-	"resumable": Resumable, "contained": Contained, "convergent": Convergent,
+	"resumable": Resumable, "contained": Contained, "convergent": Convergent, "absence": Absence,
 }
 
 const source = `
@@ -234,7 +234,23 @@ var stories = []struct {
 		3: @nonsense`, map[string]string{
 		"prefix": "target revision 3: cursor: bad cursor", "atomic": "target revision 3: cursor: bad cursor",
 		"ordered": "target revision 3: cursor: bad cursor", "once": "target revision 3: cursor: bad cursor",
-		"resumable": "target revision 3: cursor: bad cursor", "convergent": "target revision 3: cursor: bad cursor"}},
+		"resumable": "target revision 3: cursor: bad cursor", "convergent": "target revision 3: cursor: bad cursor",
+		"absence": "target revision 3: cursor: bad cursor"}},
+	{"a key is deleted that the source has", `
+		2: /t/a=1 /t/b=1 @2
+		3: /t/a=2 /t/b=2 -/t/c @4
+		4: -/t/a -/t/b /t/c=2 /t/d=4 @7`, map[string]string{
+		"prefix":  `target revision 3: not the selection at L@4`,
+		"atomic":  `target revision 3: source revision 4 is torn`,
+		"once":    `target revision 4: key "/t/c" is applied again`,
+		"absence": `target revision 3: key "/t/c" is deleted, and the source had it from revision 4 to 4`}},
+	{"a resync deletes a key that the source never lacked since", `
+		2: /t/a=2 /t/b=2 /t/c=2 @4
+		3: @4!
+		4: -/t/c @4!
+		5: -/t/a -/t/b /t/c=2 @5
+		6: /t/d=4 @7`, map[string]string{
+		"absence": `target revision 4: key "/t/c" is deleted, and the source had it from revision 4 to 7`}},
 	{"there is no cursor", `
 		2: /o/x=1`, map[string]string{
 		"contained": `key "/o/x"`, "convergent": "there is no cursor"}},
