@@ -46,6 +46,9 @@ func (a *applier) decidable(t *task, key []byte, given bool) error {
 		t.shown.Reason, t.shown.Try = half(t.command, k)
 		return nil
 	}
+	if open, err := a.isOpen(key); open || err != nil {
+		return err // it was carried out, and the importer ended before it was noted
+	}
 	t.shown.Reason, t.shown.Try = fmt.Sprintf("key %q is not in conflict: there is nothing to decide", key), "syncer conflicts list"
 	if !given {
 		return nil
@@ -129,11 +132,9 @@ func (a *applier) unwantedHere(key []byte, value *conflict.Value) (*unwanted, er
 // resolved has on record how somebody decided about a key: in the records that
 // are open, or in one of its own, which say completes.
 func (a *applier) resolved(key []byte, how string, say func(*ledger.Record)) error {
-	open, err := a.im.ledger.List(ledger.Filter{Key: key, Open: true, Limit: 1, Bare: true})
-	if err != nil {
-		return fmt.Errorf("look up what is open about key %q: %w", key, err)
-	}
-	if len(open) > 0 {
+	if open, err := a.isOpen(key); err != nil {
+		return err
+	} else if open {
 		return a.settled(key, how)
 	}
 	last, found, err := a.im.ledger.Last(key)

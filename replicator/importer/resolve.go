@@ -104,7 +104,9 @@ func (a *applier) decided(t *task) (value *conflict.Value, how string, err error
 // keepEdge has keys hold what the edge made of them.
 func (a *applier) keepEdge(ctx context.Context, keys [][]byte) error {
 	for _, key := range keys {
-		a.moveTo(status.Kept, "somebody decided that the edge's value stays", a.parked.keys[string(key)])
+		if k := a.parked.keys[string(key)]; k != nil {
+			a.moveTo(status.Kept, "somebody decided that the edge's value stays", k)
+		}
 	}
 	if err := a.parked.save(ctx, a); err != nil {
 		return err
@@ -269,7 +271,11 @@ func (a *applier) together(keys [][]byte) (out [][][]byte) {
 			continue
 		}
 		named[string(key)] = true
-		g := a.parked.keys[string(key)].group
+		k := a.parked.keys[string(key)]
+		if k == nil {
+			continue
+		}
+		g := k.group
 		i, ok := at[g]
 		if !ok {
 			i = len(out)

@@ -66,6 +66,38 @@ func TestResolveTakesTheSource(t *testing.T) {
 	s.wantEqual(putOf("/flags/01", "new"))
 }
 
+// An importer may end after it wrote what somebody decided, and before it noted
+// that: the command comes again, or nothing is asked any more.
+func TestResolveThatWasCutOff(t *testing.T) {
+	for name, again := range map[string]func(*site){
+		"the command comes again": func(s *site) {
+			s.wantDone(s.decide(command.TakeSource, nil, "/flags/01"), "/flags/02")
+		},
+		"nobody asks again": func(s *site) {
+			if err := s.closeLoose(); err != nil {
+				s.t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, conflict.HoldPolicy)
+			s.edit("/flags/01", "local")
+			s.edit("/flags/02", "local")
+			s.look()
+			s.replicate(7, putOf("/flags/01", "new"))
+			if done, err := s.takeGroup(t.Context(), [][]byte{[]byte("/flags/01")}); err != nil || !done {
+				t.Fatal(done, err)
+			}
+			again(s)
+			open, err := s.im.ledger.List(ledger.Filter{Open: true})
+			if err != nil || len(open) != 1 || string(open[0].Key) != "/flags/02" {
+				t.Errorf("open conflicts: %+v, %v", open, err)
+			}
+			s.wantValue("/flags/01", "new")
+		})
+	}
+}
+
 func TestResolveTakesTheEdge(t *testing.T) {
 	s := newSite(t, conflict.HoldPolicy)
 	s.edit("/flags/01", "local")

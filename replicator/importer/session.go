@@ -74,6 +74,9 @@ func (im *Importer) drain(ctx context.Context, p profile) (*applier, error) {
 	if err := a.noticeUpTo(ctx, a.modRev); err != nil { // before anything is applied
 		return nil, err
 	}
+	if err := a.closeLoose(); err != nil {
+		return nil, err
+	}
 	err = a.run(ctx, true)
 	im.release(a)
 	if err != nil && ctx.Err() == nil && !final(err) {
