@@ -11,7 +11,9 @@ import (
 // order: nothing goes before what may need it.
 func TestDeletesComeInTheReverseOrderOfPuts(t *testing.T) {
 	t.Parallel()
-	put := func(apiVersion, kind string) change.Change { return delivered(thing(apiVersion, kind, "shop", "new", nil)) }
+	put := func(apiVersion, kind string) change.Change {
+		return delivered(thing(apiVersion, kind, "shop", "new", nil))
+	}
 	gone := func(key string) change.Change {
 		return change.Change{Op: change.Delete, Key: []byte("/kubernetes/" + key)}
 	}
