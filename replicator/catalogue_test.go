@@ -150,7 +150,7 @@ var catalogue = []row{
 	{id: "C8", what: "what was known of local edits is lost in a crash",
 		tests: "importer.TestEditsWhileAwayAreSeenFirst importer.TestMergeSurvivesTheEndOfTheImporter e2e.TestLocalEditIsPutBackOffline syncer.TestFaultFailpoints target.TestWatchTellsOfOthersOnly target.TestWatchOfCompactedHistory"},
 	{id: "C9", what: "a cluster would export what an importer writes there",
-		tests: "e2e.TestOverlappingOwnershipIsRefused e2e.TestOverlappingOwnershipBelowAnAPIServerIsRefused e2e.TestOverlappingOwnershipOfAKubeClusterIsRefused"},
+		tests: "e2e.TestOverlappingOwnershipIsRefused e2e.TestOverlappingOwnershipBelowAnAPIServerIsRefused e2e.TestOverlappingOwnershipPastAnAPIServerIsRefused e2e.TestOverlappingOwnershipOfAKubeClusterIsRefused"},
 	{id: "R1", what: "few and many differences",
 		tests: "e2e.TestFewAndManyDifferences e2e.TestFaultFewAndManyDifferences digest.TestCompareFindsEveryDifference digest.TestPrintsOfScatteredDifferencesAreSmall digest.TestPageOf100000KeysIsSmall digest.TestCoalesce target.TestReplaceIsExact e2e.TestResyncOverALongRoundTrip"},
 	{id: "R2", what: "deletes, renames, and delete and create again during an outage",

@@ -32,7 +32,7 @@ func (r *reading) owned(ctx context.Context) ([]exporter.Owned, error) {
 			return nil, err
 		}
 		for _, c := range held {
-			out = append(out, exporter.Owned{Source: c.Source, Channel: c.Channel, Ranges: c.Holds})
+			out = append(out, exporter.Owned{Source: c.Source, Channel: c.Channel, Ranges: writtenRanges(c)})
 		}
 	}
 	held, err := r.applied(ctx, cli, api)
@@ -70,6 +70,15 @@ func (r *reading) denied(err error, try string) error {
 	}
 	r.logger.Warn("whether importers write to the source is not known", "cause", err.Error(), "try", try)
 	return nil
+}
+
+// writtenRanges are the keys of an etcd that a channel writes there.
+func writtenRanges(c etcdtarget.Cursor) []change.Range {
+	if c.Below == "" {
+		return c.Holds
+	}
+	plain := change.Without(c.Holds, []change.Range{change.PrefixRange([]byte(filter.ObjectPrefix))})
+	return append(plain, storedRanges(filter.Cluster{Prefix: c.Below}, c.Holds)...)
 }
 
 // storedRanges are delivered ranges where the API server of a cluster stores

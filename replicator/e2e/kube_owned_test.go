@@ -13,6 +13,7 @@ import (
 
 	objects "github.com/syncer-io/syncer/filter/object"
 	"github.com/syncer-io/syncer/replicator/change"
+	"github.com/syncer-io/syncer/replicator/config"
 	"github.com/syncer-io/syncer/replicator/etcd/target"
 	kubetarget "github.com/syncer-io/syncer/replicator/kube/target"
 	"github.com/syncer-io/syncer/replicator/status"
@@ -94,6 +95,20 @@ func TestOverlappingOwnershipBelowAnAPIServerIsRefused(t *testing.T) {
 			s.report("has it", func(e status.Edge) bool { return e.State == status.InSync && e.VerifiedRevision >= at && e.Keys == 1 })
 		})
 	}
+}
+
+// Nor is what an importer writes past the API server.
+func TestOverlappingOwnershipPastAnAPIServerIsRefused(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, withPolicy(rawPolicy))
+	s.edge.Target.Writer = config.WriterRaw
+	s.startExporter()
+	s.startImporter()
+	s.report("is in sync", in(status.InSync))
+	back := newSite(t, withPolicy(backPolicy), withSource(s.target))
+	back.startExporter()
+	back.startImporter()
+	back.refusesOwned("source cloud, channel flags")
 }
 
 // An importer writes to a real cluster, and exporters of that cluster, on its
