@@ -16,7 +16,7 @@ metadata: {name: flags}
 spec:
   rules:
     - name: anew
-      resources: [configmaps, deployments.apps, rolebindings.rbac.authorization.k8s.io]
+      resources: [configmaps, pods, deployments.apps, rolebindings.rbac.authorization.k8s.io]
       namespaces: [later]
       onImmutable: recreate
     - {name: held, resources: [configmaps], namespaces: [shop]}
@@ -36,6 +36,9 @@ func (l *live) fix(value string) {
 	binding["roleRef"] = map[string]any{"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "role-" + value}
 	binding["subjects"] = []any{map[string]any{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "somebody"}}
 	l.store(objects.Key{Group: "rbac.authorization.k8s.io", Resource: "rolebindings", Namespace: "later", Name: "bound", Namespaced: true}, binding)
+	pod := objectOf("v1", "Pod", "later", "alone")
+	pod["spec"] = map[string]any{"hostname": "pod-" + value, "containers": []any{map[string]any{"name": "web", "image": "registry.example.com/web:1"}}}
+	l.store(objects.Key{Resource: "pods", Namespace: "later", Name: "alone", Namespaced: true}, pod)
 	labels := map[string]any{"app": "web-" + value}
 	web := objectOf("apps/v1", "Deployment", "later", "web")
 	web["spec"] = map[string]any{
@@ -62,6 +65,7 @@ func TestImmutableFieldsOfALiveClusterFollowThePolicy(t *testing.T) {
 	l.report("is in sync", in(status.InSync))
 	anew := map[string][]string{
 		"configmaps fixed": {"data", "a"}, "rolebindings.rbac.authorization.k8s.io bound": {"roleRef", "name"},
+		"pods alone":           {"spec", "hostname"},
 		"deployments.apps web": {"spec", "selector", "matchLabels", "app"},
 	}
 	uids := map[string]string{}
