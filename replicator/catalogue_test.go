@@ -178,7 +178,7 @@ var catalogue = []row{
 	{id: "P2", what: "the hub or the exporter loses the policies that were applied",
 		tests: "e2e.TestAppliedPoliciesAreLost exporter.TestChannelsAreRecalled"},
 	{id: "P3", what: "a policy would delete much, or leave edges without a channel",
-		tests: "e2e.TestGuardStopsAnApply exporter.TestPlan exporter.TestPlanPerEdge"},
+		tests: "e2e.TestGuardStopsAnApply e2e.TestGuardStopsAnApplyThatDeletesOrphans exporter.TestPlan exporter.TestPlanPerEdge exporter.TestPlanOfReleasedKeys"},
 	{id: "P4", what: "an edge tries to read what is another's",
 		tests: "e2e.TestFleetOfSlices"},
 }
