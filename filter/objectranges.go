@@ -1,8 +1,10 @@
 package filter
 
 import (
+	"bytes"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/syncer-io/syncer/filter/object"
 	"github.com/syncer-io/syncer/replicator/change"
@@ -160,4 +162,24 @@ func (p place) piece(source change.Range, from, to string) RuleRange {
 func (r RuleRange) onto(source change.Range) RuleRange {
 	r.Source, r.Delivered = source, swapRange(source, r.SourcePrefix, r.TargetPrefix)
 	return r
+}
+
+// StoredRange is where the API server of a cluster stores the objects of a
+// delivered range, whose keys are in the same order there; ok is false for a
+// range that is not one of a resource.
+func (c Cluster) StoredRange(delivered change.Range) (stored change.Range, ok bool) {
+	path, ok := strings.CutPrefix(string(delivered.Lo), ObjectPrefix)
+	word, _, within := strings.Cut(path, "/")
+	res, known := object.Lookup(word)
+	from := []byte(ObjectPrefix + word + "/")
+	if !ok || !within || !known || len(delivered.Subtract(change.PrefixRange(from))) > 0 {
+		return change.Range{}, false
+	}
+	to := []byte(object.Root(c.Prefix) + res.StoragePrefix + "/")
+	stored = change.PrefixRange(to)
+	stored.Lo = append(bytes.Clone(to), delivered.Lo[len(from):]...)
+	if rest, below := bytes.CutPrefix(delivered.Hi, from); below {
+		stored.Hi = append(bytes.Clone(to), rest...)
+	}
+	return stored, true
 }

@@ -149,7 +149,8 @@ var catalogue = []row{
 		tests: "e2e.TestCursorIsEdited e2e.TestCursorIsDamaged target.TestUnreadableCursorStops filter.TestOwnPrefixNeverCrosses"},
 	{id: "C8", what: "what was known of local edits is lost in a crash",
 		tests: "importer.TestEditsWhileAwayAreSeenFirst importer.TestMergeSurvivesTheEndOfTheImporter e2e.TestLocalEditIsPutBackOffline syncer.TestFaultFailpoints target.TestWatchTellsOfOthersOnly target.TestWatchOfCompactedHistory"},
-	{id: "C9", what: "a cluster would export what an importer writes there", tests: "e2e.TestOverlappingOwnershipIsRefused"},
+	{id: "C9", what: "a cluster would export what an importer writes there",
+		tests: "e2e.TestOverlappingOwnershipIsRefused e2e.TestOverlappingOwnershipBelowAnAPIServerIsRefused e2e.TestOverlappingOwnershipPastAnAPIServerIsRefused e2e.TestOverlappingOwnershipOfAKubeClusterIsRefused"},
 	{id: "R1", what: "few and many differences",
 		tests: "e2e.TestFewAndManyDifferences e2e.TestFaultFewAndManyDifferences digest.TestCompareFindsEveryDifference digest.TestPrintsOfScatteredDifferencesAreSmall digest.TestPageOf100000KeysIsSmall digest.TestCoalesce target.TestReplaceIsExact e2e.TestResyncOverALongRoundTrip"},
 	{id: "R2", what: "deletes, renames, and delete and create again during an outage",
@@ -177,7 +178,7 @@ var catalogue = []row{
 	{id: "P2", what: "the hub or the exporter loses the policies that were applied",
 		tests: "e2e.TestAppliedPoliciesAreLost exporter.TestChannelsAreRecalled"},
 	{id: "P3", what: "a policy would delete much, or leave edges without a channel",
-		tests: "e2e.TestGuardStopsAnApply exporter.TestPlan exporter.TestPlanPerEdge"},
+		tests: "e2e.TestGuardStopsAnApply e2e.TestGuardStopsAnApplyThatDeletesOrphans exporter.TestPlan exporter.TestPlanPerEdge exporter.TestPlanOfReleasedKeys"},
 	{id: "P4", what: "an edge tries to read what is another's",
 		tests: "e2e.TestFleetOfSlices"},
 }

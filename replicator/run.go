@@ -14,7 +14,6 @@ import (
 	"github.com/syncer-io/syncer/replicator/config"
 	"github.com/syncer-io/syncer/replicator/control"
 	"github.com/syncer-io/syncer/replicator/etcd/dial"
-	"github.com/syncer-io/syncer/replicator/etcd/target"
 	"github.com/syncer-io/syncer/replicator/exporter"
 	"github.com/syncer-io/syncer/replicator/fault"
 	"github.com/syncer-io/syncer/replicator/importer"
@@ -100,7 +99,7 @@ func export(ctx context.Context, cfg *config.Exporter, instance string, nc *nats
 		},
 		Policies: cfg.Loaded,
 		Cluster:  cfg.Cluster(),
-		Owned:    from.owned(),
+		Owned:    from.owned,
 		Tier:     from.tier(),
 	}, nc, from.open, &pairs{nc: nc, source: cfg.Name, replicas: cfg.Stream.Replicas}, logger)
 	group, ctx := errgroup.WithContext(ctx)
@@ -116,19 +115,6 @@ func export(ctx context.Context, cfg *config.Exporter, instance string, nc *nats
 		group.Go(func() error { return instrument.Serve(ctx, cfg.Metrics.Listen, instrument.Exporter(ex.Status)) })
 	}
 	return finish(group.Wait())
-}
-
-// owned is what importers write to a cluster that is exported.
-func owned(ctx context.Context, cli *clientv3.Client) ([]exporter.Owned, error) {
-	holdings, err := target.Holdings(ctx, cli)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]exporter.Owned, len(holdings))
-	for i, c := range holdings {
-		out[i] = exporter.Owned{Source: c.Source, Channel: c.Channel, Ranges: c.Holds}
-	}
-	return out, nil
 }
 
 // EmbeddedHub is the configuration of the hub inside an exporter.

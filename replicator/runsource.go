@@ -152,17 +152,3 @@ func (r *reading) tier() string {
 		return kubesource.TierUnsealed
 	}
 }
-
-// owned gives what importers write to the source; nil when nobody can tell.
-func (r *reading) owned() func(context.Context) ([]exporter.Owned, error) {
-	if !r.cfg.Source.HasEtcd() {
-		return nil
-	}
-	return func(ctx context.Context) ([]exporter.Owned, error) {
-		cli, _, err := r.clients()
-		if err != nil {
-			return nil, err
-		}
-		return owned(ctx, cli)
-	}
-}

@@ -206,37 +206,3 @@ func TestALiveClusterThatIsEditedIsRepaired(t *testing.T) {
 	})
 	l.report("is in sync again", in(status.InSync))
 }
-
-// A field that cannot be changed in place follows the policy: the change waits,
-// or the object is deleted and made anew.
-func TestImmutableFieldsFollowThePolicy(t *testing.T) {
-	t.Parallel()
-	l := newLive(t, strings.Replace(livePolicy, "    - name: shop\n", `    - name: anew
-      resources: [configmaps]
-      namespaces: [later]
-      onImmutable: recreate
-    - name: shop
-`, 1))
-	l.store(objects.Key{Resource: "namespaces", Name: "shop"}, objectOf("v1", "Namespace", "", "shop"))
-	if err := l.plane.Client().Apply(t.Context(), object("v1", "Namespace", "", "later")); err != nil {
-		t.Fatal(err)
-	}
-	fixed := func(namespace, name, value string) {
-		key, o := setting(namespace, name, value)
-		o["immutable"] = true
-		l.store(key, o)
-	}
-	fixed("later", "anew", "1")
-	fixed("shop", "held", "1")
-	l.startExporter()
-	l.startImporter()
-	l.report("is in sync", in(status.InSync))
-	uid := l.at("configmaps", "later", "anew").GetUID()
-	fixed("later", "anew", "2")
-	fixed("shop", "held", "2")
-	l.report("is degraded", waits(1, status.Rejected, "immutable"))
-	l.until("one is made anew", func() bool { return l.says("configmaps", "later", "anew", "2") })
-	if l.at("configmaps", "later", "anew").GetUID() == uid || !l.says("configmaps", "shop", "held", "1") {
-		t.Error("it was changed in place, or the other one was not left alone")
-	}
-}

@@ -2,12 +2,9 @@ package exporter
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
-
-	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 
 	"github.com/syncer-io/syncer/filter"
 	"github.com/syncer-io/syncer/replicator/change"
@@ -24,21 +21,14 @@ type Owned struct {
 // ownedEvery is how often the source is asked for what importers write there.
 const ownedEvery = 30 * time.Second
 
-// learnOwned asks the source for what importers write there. One that does not
-// tell, because its user may not read that, is as one without importers.
+// learnOwned asks the source for what importers write there.
 func (t *term) learnOwned(ctx context.Context) ([]Owned, error) {
 	if t.cfg.Owned == nil {
 		return nil, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, silentSource)
 	defer cancel()
-	owned, err := t.cfg.Owned(ctx)
-	if errors.Is(err, rpctypes.ErrPermissionDenied) {
-		t.logger.Warn("whether importers write to the source is not known", "cause", err.Error(),
-			"try", "let the exporter's user read /syncer/cursor/ at the source")
-		return nil, nil
-	}
-	return owned, err
+	return t.cfg.Owned(ctx)
 }
 
 // unowned is nil once it is known what importers write to the source: before,
@@ -115,7 +105,7 @@ func (p *policies) free(policy string, s *filter.Selection) error {
 		for _, mine := range s.SourceRanges() {
 			for _, theirs := range o.Ranges {
 				if both := mine.Intersect(theirs); !both.Empty() {
-					return fault.New(fault.Safety, "exclude them from the policy: each key has one cluster that it comes from",
+					return fault.New(fault.Safety, "exclude them from the policy, objects by its namespaces: each key has one cluster that it comes from",
 						"policy %s selects %s, which an importer writes here from source %s, channel %s", policy, both, o.Source, o.Channel)
 				}
 			}

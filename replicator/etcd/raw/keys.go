@@ -89,19 +89,11 @@ func (k keys) mapped(r change.Range) (change.Range, error) {
 	if !isObject(r.Lo) {
 		return r, k.plain(r)
 	}
-	word, _, ok := strings.Cut(string(r.Lo[len(filter.ObjectPrefix):]), "/")
-	res, known := object.Lookup(word)
-	from := []byte(filter.ObjectPrefix + word + "/")
-	if !ok || !known || len(r.Subtract(change.PrefixRange(from))) > 0 {
+	stored, ok := filter.Cluster{Prefix: k.prefix}.StoredRange(r)
+	if !ok {
 		return r, fault.New(fault.Check, tryPolicy, "the delivered range %s is not one of a resource of Kubernetes", r)
 	}
-	to := []byte(object.Root(k.prefix) + res.StoragePrefix + "/")
-	out := change.PrefixRange(to)
-	out.Lo = append(bytes.Clone(to), r.Lo[len(from):]...)
-	if rest, within := bytes.CutPrefix(r.Hi, from); within {
-		out.Hi = append(bytes.Clone(to), rest...)
-	}
-	return out, nil
+	return stored, nil
 }
 
 // plain refuses ranges of plain keys that reach into those of objects.

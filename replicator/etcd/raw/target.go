@@ -65,7 +65,7 @@ func Open(ctx context.Context, cli *clientv3.Client, key target.CursorKey, range
 	if err != nil {
 		return nil, err
 	}
-	t.Target, err = target.Open(ctx, cli, key, log, target.WithRanges(stored), target.WithLimits(limits))
+	t.Target, err = target.Open(ctx, cli, key, log, target.WithRanges(stored), target.WithLimits(limits), target.WithObjectsBelow(t.prefix))
 	return t, err
 }
 

@@ -107,7 +107,7 @@ func (t *Target) commitCursor(ctx context.Context, changes []change.Change, guar
 	if c.Owner == "" {
 		c.Owner = t.owner
 	}
-	c.Updated = time.Now().UTC()
+	c.Updated, c.Below = time.Now().UTC(), t.below
 	if t.single != nil {
 		c = t.carry(c)
 		if err := t.announce(ctx, changes, c); err != nil {

@@ -69,8 +69,11 @@ type Cursor struct {
 	Holds []change.Range `json:"holds,omitempty"`
 	// Keeps is the part of Holds whose keys stay at the target when the policy
 	// selects them no more: a rule said so.
-	Keeps   []change.Range `json:"keeps,omitempty"`
-	Updated time.Time      `json:"updated"`
+	Keeps []change.Range `json:"keeps,omitempty"`
+	// Below is the --etcd-prefix below which the objects of Holds lie, of a
+	// channel that writes them past their API server. It is filled in.
+	Below   string    `json:"below,omitempty"`
+	Updated time.Time `json:"updated"`
 }
 
 // Position is where the cursor stands.

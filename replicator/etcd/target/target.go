@@ -36,6 +36,7 @@ type Target struct {
 	kv      pb.KVClient
 	key     CursorKey
 	log     *slog.Logger
+	below   string // objects are written past their API server, or ""
 	limits  Limits
 	ranges  []change.Range
 	attempt time.Duration
@@ -77,6 +78,10 @@ func WithRanges(ranges []change.Range) Option { return func(t *Target) { t.range
 // WithLimits spares the probe of the limits when another Target of the same
 // etcd knows them already.
 func WithLimits(l Limits) Option { return func(t *Target) { t.limits = l } }
+
+// WithObjectsBelow says below which --etcd-prefix objects are written past their
+// API server, which the cursor then tells.
+func WithObjectsBelow(prefix string) Option { return func(t *Target) { t.below = prefix } }
 
 // WithAttemptTimeout bounds the wait for the answer to one request, after
 // which the outcome is found out and the request is sent again.

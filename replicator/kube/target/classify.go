@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -85,7 +86,7 @@ func classifyAnswer(n name, s metav1.Status) (why, try string) {
 	case strings.Contains(text, "failed to create typed patch object"):
 		return status.Rejected, "change the object at the source, or upgrade the edge or its definition of the resource"
 	case immutable(text):
-		return status.Rejected, fmt.Sprintf("the field cannot be changed in place: delete %s at the edge, and it is made anew; or write onImmutable: recreate into its rule", n)
+		return status.Rejected, tryAnew(n)
 	case s.Code == http.StatusForbidden:
 		return status.Rejected, "change the object, or what admits objects at the edge"
 	case s.Code == http.StatusInternalServerError:
@@ -94,14 +95,26 @@ func classifyAnswer(n name, s metav1.Status) (why, try string) {
 	return status.Rejected, "change the object at the source, or with a transform of the policy"
 }
 
+func tryAnew(n name) string {
+	try := fmt.Sprintf("the field cannot be changed in place: delete %s at the edge, and it is made anew", n)
+	if !isProtected(n.word) {
+		try += "; or write onImmutable: recreate into its rule"
+	}
+	return try
+}
+
+// fixed is how API servers of several versions say that a field cannot change.
+var fixed = []string{
+	"field is immutable", "is immutable after creation", "may not change once set", "may not be changed", "cannot change roleRef",
+	"pod updates may not change fields other than", "pod updates may not add or remove containers",
+	"updates to statefulset spec for fields other than",
+	"updates to parameters are forbidden", "updates to provisioner are forbidden", "updates to reclaimPolicy are forbidden",
+	"updates to volumeBindingMode are forbidden",
+}
+
 // immutable reports whether the server says that a field cannot change.
 func immutable(text string) bool {
-	for _, w := range []string{"field is immutable", "may not change once set", "updates to statefulset spec for fields other than", "may not be changed", "is immutable after creation", "updates to parameters are forbidden", "updates to provisioner are forbidden"} {
-		if strings.Contains(text, w) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(fixed, func(words string) bool { return strings.Contains(text, words) })
 }
 
 func hasCause(s metav1.Status, reason metav1.CauseType) bool {
