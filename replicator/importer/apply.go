@@ -16,10 +16,6 @@ import (
 )
 
 const (
-	// followBytes bounds a transaction while following. etcd keeps its last
-	// 5,000 requests in memory, so large ones cost a small edge hundreds of
-	// MiB.
-	followBytes = 128 << 10
 	// readBytes is how much of the inbox is taken at a time.
 	readBytes = 512 << 10
 	// chunkWriters is how many chunks are written at a time.
@@ -367,7 +363,7 @@ func (a *applier) changes(ctx context.Context, sets []change.Changeset) error {
 			a.before = a.place
 		}
 		a.pending = append(a.pending, s)
-		if a.size += s.Size(); a.size >= followBytes {
+		if a.size += s.Size(); a.size >= a.target.Together() {
 			if err := a.flush(ctx); err != nil {
 				return err
 			}

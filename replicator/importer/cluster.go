@@ -45,6 +45,7 @@ type Target interface {
 	Before(ctx context.Context, key []byte, revision int64) (value []byte, found bool, err error)
 	Get(ctx context.Context, key []byte) (value []byte, revision int64, err error)
 	Guardable() int
+	Together() int
 	Tier() string
 }
 

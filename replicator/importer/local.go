@@ -248,7 +248,7 @@ func equal(x, y conflict.Value) bool {
 func (a *applier) mendAll(ctx context.Context, mends []mend) error {
 	for len(mends) > 0 {
 		n, size := 0, 0
-		for n < len(mends) && n < a.target.Guardable() && (n == 0 || size+mends[n].change.Size() <= followBytes) {
+		for n < len(mends) && n < a.target.Guardable() && (n == 0 || size+mends[n].change.Size() <= a.target.Together()) {
 			size += mends[n].change.Size()
 			n++
 		}

@@ -30,6 +30,11 @@ func (t *Target) Guardable() int {
 	return t.limits.MaxOps/2 - 1
 }
 
+// Together is how many bytes of changes a commit has at best while a channel is
+// followed. etcd keeps its last 5,000 requests in memory, so large ones cost a
+// small edge hundreds of MiB.
+func (t *Target) Together() int { return 128 << 10 }
+
 // keyGuards are compares that hold as long as nobody else wrote the keys. The
 // changes are sorted by key.
 func (t *Target) keyGuards(changes []change.Change, newest func(key []byte) int64) []*pb.Compare {

@@ -51,7 +51,7 @@ func (t *Target) apply(ctx context.Context, p *put, newest func([]byte) int64) (
 		return nil, err
 	}
 	known = known && !old.Released
-	if known && !t.doubt && old.Edit == nil && string(old.Sum) == string(p.sum) {
+	if known && !t.doubt && !old.Leaving && old.Edit == nil && string(old.Sum) == string(p.sum) {
 		return nil, nil //nolint:nilnil // there is nothing to do
 	}
 	a := &applying{t: t, put: p, newest: newest, old: old, known: known}
@@ -195,9 +195,9 @@ func (a *applying) judged(live *unstructured.Unstructured) error {
 	return err
 }
 
-// gone is for an object that the edge has deleted.
+// gone is for an object that the edge has deleted, or we.
 func (a *applying) gone(ctx context.Context) error {
-	if a.uid != "" && a.newest != nil && !a.unavoidable {
+	if a.uid != "" && a.newest != nil && !a.unavoidable && !a.old.Leaving {
 		now, err := a.t.now(ctx, a.head, a.put.namespace)
 		if err != nil {
 			return err

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	benchObjects = 400 // in a round of each kind
+	benchObjects = 1600 // in a round of each kind
 	benchValue   = 1 << 10
 )
 
@@ -59,7 +59,7 @@ func timed(fn func()) time.Duration {
 
 // benchCommit commits in pieces of the size in which an importer follows.
 func (e *edge) benchCommit(b *testing.B, changes []change.Change) {
-	const piece = 100 // about 128 KiB
+	piece := e.Together() / changes[0].Size()
 	for i := 0; i < len(changes); i += piece {
 		part := changes[i:min(i+piece, len(changes))]
 		if _, err := e.Commit(b.Context(), target.Tx{Changes: part, Cursor: &target.Cursor{Revision: int64(i)}}); err != nil {

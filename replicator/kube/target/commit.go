@@ -171,6 +171,11 @@ func (b *batch) run(ctx context.Context, s step) error {
 	if n == 0 {
 		return nil
 	}
+	if len(s.deletes) > 0 {
+		if err := b.t.inventory.leave(s.deletes); err != nil {
+			return err
+		}
+	}
 	out := make([]outcome, n)
 	b.each(ctx, out, func(ctx context.Context, i int) outcome {
 		if i < len(s.puts) {

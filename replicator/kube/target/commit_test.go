@@ -446,3 +446,40 @@ func TestAMissingRightIsPrintedAsTheRuleToAdd(t *testing.T) {
 		return err
 	})
 }
+
+// An importer that died behind a delete, before it noted that, does not take the
+// missing object for what the edge did.
+func TestADeleteThatWasCutOffIsOurs(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	gone, back, kept := configMap(e.ns, "gone", "1"), configMap(e.ns, "back", "1"), configMap(e.ns, "kept", "1")
+	e.mustCommit(1, namespace(e.ns), gone, back, kept)
+	if err := e.inventory.leave([][]byte{gone.Key, back.Key, kept.Key}); err != nil {
+		t.Fatal(err)
+	}
+	e.deleteAtEdge(gone)
+	e.deleteAtEdge(back)
+	edits := func() (keys []string) {
+		t.Helper()
+		if _, err := e.verify(t.Context(), e.ranges(), func(key []byte, _ record) { keys = append(keys, string(key)) }); err != nil {
+			t.Fatal(err)
+		}
+		return keys
+	}
+	if keys := edits(); len(keys) > 0 {
+		t.Errorf("taken for edits: %q", keys)
+	}
+	newest := func([]byte) int64 { return 1 } // nobody knows of any edit
+	_, err := e.Commit(t.Context(), target.Tx{Changes: []change.Change{back, remove(gone)}, Cursor: &target.Cursor{Revision: 2}, Newest: newest})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.live(gone) != nil || e.live(back) == nil {
+		t.Error("what is deleted again has to be gone, and what is put again has to be there")
+	}
+	e.deleteAtEdge(back)
+	e.deleteAtEdge(kept)
+	if keys := edits(); len(keys) != 2 {
+		t.Errorf("the edge deleted two, and it is told of %q", keys)
+	}
+}

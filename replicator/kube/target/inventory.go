@@ -226,6 +226,31 @@ func (i *Inventory) save(writes []write) error {
 	})
 }
 
+// leave notes of objects that we set out to delete them.
+func (i *Inventory) leave(keys [][]byte) error {
+	return i.update(func(tx *bbolt.Tx) error {
+		heads := tx.Bucket(bucketHeads)
+		for _, key := range keys {
+			raw := heads.Get(key)
+			if raw == nil {
+				continue
+			}
+			h, err := decodeHead(raw)
+			if err != nil || h.Released {
+				continue // an error shows when the object is deleted
+			}
+			h.Leaving = true
+			if raw, err = h.encode(); err == nil {
+				err = heads.Put(key, raw)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // replace puts a value, or deletes it when it is nil.
 func replace(tx *bbolt.Tx, bucket, key, value []byte) error {
 	if value == nil {

@@ -27,6 +27,8 @@ type head struct {
 	Sum []byte `json:"sum,omitempty"`
 	// Edit is what somebody else did to it since.
 	Edit *edit `json:"edit,omitempty"`
+	// Leaving: we set out to delete it. When it is missing that was us.
+	Leaving bool `json:"leaving,omitempty"`
 }
 
 type edit struct {

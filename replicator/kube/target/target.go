@@ -132,6 +132,11 @@ func (t *Target) Tier() string { return TierKubernetes }
 // object is guarded by itself.
 func (t *Target) Guardable() int { return mostTogether }
 
+// Together is how many bytes of changes a commit has at best while a channel is
+// followed. Each object is a request of its own, and a commit costs three more:
+// a small one has its workers wait for each other.
+func (t *Target) Together() int { return 512 << 10 }
+
 // Probe looks anew at what resources the server has.
 func (t *Target) Probe(context.Context) error {
 	t.client.Forget()

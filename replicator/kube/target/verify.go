@@ -79,6 +79,9 @@ func (t *Target) lists(ranges []change.Range) ([]*list, error) {
 				by[p], order = &list{head: h, namespace: n.namespace, known: map[string]string{}}, append(order, p)
 			}
 			by[p].known[string(key)] = h.Seen
+			if h.Leaving {
+				by[p].known[string(key)] = "" // what became of it has to be looked at
+			}
 			return nil
 		})
 		if err != nil {
@@ -198,7 +201,7 @@ func (t *Target) examine(ctx context.Context, key []byte) (r record, changed boo
 	}
 	var now record
 	switch {
-	case live == nil && was.Edit != nil && was.Edit.Deleted:
+	case live == nil && (was.Leaving || was.Edit != nil && was.Edit.Deleted):
 		return record{}, false, nil
 	case live == nil:
 		var rev int64 // not below the delete, and above all that was seen before
@@ -207,6 +210,7 @@ func (t *Target) examine(ctx context.Context, key []byte) (r record, changed boo
 		}
 	default:
 		now, err = judge(was, live)
+		now.Leaving = false // what became of that is known
 	}
 	if err != nil {
 		return record{}, false, err
