@@ -171,10 +171,8 @@ func (b *batch) run(ctx context.Context, s step) error {
 	if n == 0 {
 		return nil
 	}
-	if len(s.deletes) > 0 {
-		if err := b.t.inventory.leave(s.deletes); err != nil {
-			return err
-		}
+	if err := b.t.inventory.leave(s.deletes, true); err != nil {
+		return err
 	}
 	out := make([]outcome, n)
 	b.each(ctx, out, func(ctx context.Context, i int) outcome {
@@ -207,11 +205,27 @@ func (b *batch) run(ctx context.Context, s step) error {
 	if err := b.t.inventory.save(writes); err != nil {
 		errs = append(errs, err)
 	}
+	if err := b.t.inventory.leave(staying(s, out), false); err != nil {
+		errs = append(errs, err)
+	}
 	if err := first(errs); err != nil {
 		return err
 	}
 	b.deleted = b.deleted || len(s.deletes) > 0
 	return b.t.await(ctx, s.puts, writes)
+}
+
+// staying are the objects of a step that the server, or somebody at the edge, did
+// not let us delete.
+func staying(s step, out []outcome) (keys [][]byte) {
+	for i, key := range s.deletes {
+		o := out[len(s.puts)+i]
+		var d *target.Dirty
+		if o.refused != nil || errors.As(o.err, &d) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 // first is the error that says most: another writer, then the others.

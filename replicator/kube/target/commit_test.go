@@ -454,7 +454,7 @@ func TestADeleteThatWasCutOffIsOurs(t *testing.T) {
 	e := newEdge(t)
 	gone, back, kept := configMap(e.ns, "gone", "1"), configMap(e.ns, "back", "1"), configMap(e.ns, "kept", "1")
 	e.mustCommit(1, namespace(e.ns), gone, back, kept)
-	if err := e.inventory.leave([][]byte{gone.Key, back.Key, kept.Key}); err != nil {
+	if err := e.inventory.leave([][]byte{gone.Key, back.Key, kept.Key}, true); err != nil {
 		t.Fatal(err)
 	}
 	e.deleteAtEdge(gone)
@@ -468,6 +468,9 @@ func TestADeleteThatWasCutOffIsOurs(t *testing.T) {
 	}
 	if keys := edits(); len(keys) > 0 {
 		t.Errorf("taken for edits: %q", keys)
+	}
+	if held := e.holds(); held[string(gone.Key)] != "" || held[string(back.Key)] != "" || held[string(kept.Key)] == "" {
+		t.Errorf("what was deleted is not held any more, and what was not is: %q", held)
 	}
 	newest := func([]byte) int64 { return 1 } // nobody knows of any edit
 	_, err := e.Commit(t.Context(), target.Tx{Changes: []change.Change{back, remove(gone)}, Cursor: &target.Cursor{Revision: 2}, Newest: newest})

@@ -226,8 +226,12 @@ func (i *Inventory) save(writes []write) error {
 	})
 }
 
-// leave notes of objects that we set out to delete them.
-func (i *Inventory) leave(keys [][]byte) error {
+// leave notes of objects that we set out to delete them, or that we do not after
+// all.
+func (i *Inventory) leave(keys [][]byte, leaving bool) error {
+	if len(keys) == 0 {
+		return nil
+	}
 	return i.update(func(tx *bbolt.Tx) error {
 		heads := tx.Bucket(bucketHeads)
 		for _, key := range keys {
@@ -239,7 +243,7 @@ func (i *Inventory) leave(keys [][]byte) error {
 			if err != nil || h.Released {
 				continue // an error shows when the object is deleted
 			}
-			h.Leaving = true
+			h.Leaving = leaving
 			if raw, err = h.encode(); err == nil {
 				err = heads.Put(key, raw)
 			}
@@ -248,6 +252,20 @@ func (i *Inventory) leave(keys [][]byte) error {
 			}
 		}
 		return nil
+	})
+}
+
+// forget drops a record, unless it changed since it was read.
+func (i *Inventory) forget(key []byte, was head) error {
+	before, err := was.encode()
+	if err != nil {
+		return err
+	}
+	return i.update(func(tx *bbolt.Tx) error {
+		if !bytes.Equal(tx.Bucket(bucketHeads).Get(key), before) {
+			return nil
+		}
+		return errors.Join(replace(tx, bucketHeads, key, nil), replace(tx, bucketBodies, key, nil))
 	})
 }
 

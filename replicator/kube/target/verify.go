@@ -201,7 +201,9 @@ func (t *Target) examine(ctx context.Context, key []byte) (r record, changed boo
 	}
 	var now record
 	switch {
-	case live == nil && (was.Leaving || was.Edit != nil && was.Edit.Deleted):
+	case live == nil && was.Leaving: // it was our delete, which is over
+		return record{}, false, t.inventory.forget(key, was.head)
+	case live == nil && was.Edit != nil && was.Edit.Deleted:
 		return record{}, false, nil
 	case live == nil:
 		var rev int64 // not below the delete, and above all that was seen before
@@ -210,7 +212,7 @@ func (t *Target) examine(ctx context.Context, key []byte) (r record, changed boo
 		}
 	default:
 		now, err = judge(was, live)
-		now.Leaving = false // what became of that is known
+		now.Leaving = was.Leaving && live.GetDeletionTimestamp() != nil // a finalizer holds it
 	}
 	if err != nil {
 		return record{}, false, err
