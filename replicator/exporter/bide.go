@@ -34,8 +34,8 @@ func (t *term) bide(ctx context.Context, r *running, pause backoff.BackOff) {
 			t.ails(r.line.name, err)
 			due = time.After(pause.NextBackOff())
 		case req := <-r.requests:
-			if req.command == nil {
-				continue // it needs the source, and the edge asks again
+			if req.command == nil || c.chain.head.IsZero() {
+				continue // it needs the source, or its place, and whoever asks does so again
 			}
 			if err := c.publishCommand(ctx, req); err != nil {
 				return // the next run fails for the same reason, and ends the term
@@ -51,7 +51,8 @@ func (t *term) bide(ctx context.Context, r *running, pause backoff.BackOff) {
 // place from the hub, so that edges can attach.
 func (t *term) standStill(ctx context.Context, c *channel) {
 	c.chain.buffer, c.chain.size, c.processed = nil, 0, 0
-	if c.attachable() {
+	attachable := c.attachable()
+	if attachable && !c.chain.head.IsZero() {
 		return
 	}
 	found, err := c.tail(ctx)
@@ -60,7 +61,9 @@ func (t *term) standStill(ctx context.Context, c *channel) {
 		t.logger.Warn("the hub does not tell what it holds of a channel that failed", "channel", c.name, "cause", err.Error())
 	case found.found && !found.open && c.place(found) == found.head:
 		c.chain.head = found.head
-		c.stored(link{head: found.head, prev: found.prev, seq: found.seq, whole: true})
+		if !attachable {
+			c.stored(link{head: found.head, prev: found.prev, seq: found.seq, whole: true})
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -118,7 +119,10 @@ func (c *channel) succeed(old *channel) {
 	}
 	old.mu.Lock()
 	defer old.mu.Unlock()
-	c.shown, c.report, c.edges = old.shown, old.report, old.edges
+	c.shown, c.report = old.shown, old.report
+	// Edges that are attaching may still write to those of the old one.
+	c.shown.follows, c.shown.order = maps.Clone(old.shown.follows), slices.Clone(old.shown.order)
+	c.edges = maps.Clone(old.edges)
 }
 
 // attachable reports whether an edge can be fed from a place of the channel.

@@ -226,18 +226,24 @@ func (e *Exporter) toldOf(ctx context.Context, log *jetstream.Log) time.Time {
 	return report.Reported
 }
 
-// canRead reports whether the source of any channel answers.
+// canRead reports whether the source tells all that a channel needs to begin:
+// what importers write there, and its revision to one of the channels that are
+// known here. An exporter that knows none cannot ask for more.
 func (e *Exporter) canRead(ctx context.Context) bool {
+	if _, err := e.learnOwned(ctx, silentSource); err != nil {
+		return false
+	}
 	ctx, cancel := context.WithTimeout(ctx, silentSource)
 	defer cancel()
-	for _, l := range e.lastLines() {
+	lines := e.lastLines()
+	for _, l := range lines {
 		if from, err := e.open(l.selection); err == nil {
 			if _, err = answers(ctx, from); err == nil {
 				return true
 			}
 		}
 	}
-	return false
+	return len(lines) == 0
 }
 
 func writerOf(message []byte) string {

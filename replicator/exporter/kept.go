@@ -112,7 +112,7 @@ func (t *term) releasedBy(ctx context.Context, channel string) (keys []string, o
 	t.mu.Lock()
 	r := t.running[channel]
 	t.mu.Unlock()
-	if r == nil {
+	if r == nil || t.trouble(channel) != nil {
 		return nil, false
 	}
 	c := r.channel.Load()

@@ -21,14 +21,19 @@ type Owned struct {
 // ownedEvery is how often the source is asked for what importers write there.
 const ownedEvery = 30 * time.Second
 
+// ownedTime bounds how long a slow source may take to tell: of a hundred
+// importers in a cluster it is several requests. silentSource bounds it where
+// others wait for that.
+const ownedTime = 20 * time.Second
+
 // learnOwned asks the source for what importers write there.
-func (t *term) learnOwned(ctx context.Context) ([]Owned, error) {
-	if t.cfg.Owned == nil {
+func (e *Exporter) learnOwned(ctx context.Context, limit time.Duration) ([]Owned, error) {
+	if e.cfg.Owned == nil {
 		return nil, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, silentSource)
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	return t.cfg.Owned(ctx)
+	return e.cfg.Owned(ctx)
 }
 
 // unowned is nil once it is known what importers write to the source: before,
@@ -52,7 +57,7 @@ func (t *term) followOwned(ctx context.Context) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		owned, err := t.learnOwned(ctx)
+		owned, err := t.learnOwned(ctx, ownedTime)
 		if err != nil && t.unowned() != nil {
 			t.ignorance.Store(&err)
 		}

@@ -101,7 +101,7 @@ func (t *term) begin(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("list the pairs: %w", err)
 	}
-	if t.owned, err = t.learnOwned(ctx); err != nil {
+	if t.owned, err = t.learnOwned(ctx, silentSource); err != nil {
 		t.ignorance.Store(&err) // the channels wait
 	}
 	if err := t.muster(t.policies, edges); err != nil {
