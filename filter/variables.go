@@ -66,11 +66,13 @@ func edgeVariables(e Edge) variables {
 	}
 }
 
-// sample stands for any edge, so that mistakes show before there is one.
+// sample stands for any edge, so that mistakes show before there is one. It is
+// unlike what edges are called: a pattern for some of them must not seem to hold
+// for all.
 func sample(name string) (value string, wrong *flaw) {
 	switch label, isLabel := strings.CutPrefix(name, "edge.labels."); {
 	case name == "edge.name":
-		return "edge-name", nil
+		return "0.any-edge.0", nil
 	case isLabel && label != "":
 		return sampleLabel(label), nil
 	default:
@@ -83,9 +85,9 @@ func sample(name string) (value string, wrong *flaw) {
 func sampleLabel(label string) string {
 	plain := strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789") == ""
 	if plain && len(label) <= 20 {
-		return "edge-label-" + label
+		return "0-any-" + label
 	}
-	return fmt.Sprintf("edge-label-%08x", crc32.ChecksumIEEE([]byte(label)))
+	return fmt.Sprintf("0-any-%08x", crc32.ChecksumIEEE([]byte(label)))
 }
 
 func unknownVariable(name string, known []string, hint string) *flaw {

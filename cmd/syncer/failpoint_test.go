@@ -15,6 +15,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/syncer-io/syncer/replicator/failpoint"
+	"github.com/syncer-io/syncer/replicator/status"
 	"github.com/syncer-io/syncer/replicator/testbed"
 	"github.com/syncer-io/syncer/replicator/testbed/workload"
 )
@@ -355,6 +356,11 @@ func large(r *rig, victim *daemon, plan string) (*testbed.Process, func()) {
 	}
 	if _, err := r.source.Client().Txn(within(r.t)).Then(ops...).Commit(); err != nil {
 		r.t.Fatal(err)
+	}
+	if victim == r.importer { // until the exporter counts it, a comparison would be cheaper
+		r.await("the exporter holds the large revision", func(l status.List, _ status.Item) bool {
+			return slices.ContainsFunc(l.Source.Channels, func(c status.Channel) bool { return c.Bytes > 32*58<<10 })
+		})
 	}
 	return victim.startAt(r.t, plan), stop
 }

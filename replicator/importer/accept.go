@@ -147,11 +147,14 @@ func otherwiseSpelled(value []byte) bool {
 	if json.Unmarshal(value, &fields) != nil {
 		return false
 	}
-	for name := range fields {
-		for _, of := range []string{"kind", "apiVersion"} {
-			if name != of && strings.EqualFold(name, of) {
+	for name, value := range fields {
+		switch {
+		case name != "kind" && strings.EqualFold(name, "kind"):
+			if tellsOfSecrets(value) {
 				return true
 			}
+		case name != "apiVersion" && strings.EqualFold(name, "apiVersion"):
+			return true
 		}
 	}
 	return false

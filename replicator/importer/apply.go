@@ -156,7 +156,7 @@ func (a *applier) await(ctx context.Context) error {
 func (a *applier) stir(ctx context.Context) error {
 	var batches <-chan glimpse
 	s := a.sight
-	if s != nil {
+	if s != nil && !a.cursor.Paused { // a paused edge deals with none
 		if s.first != nil || s.ended {
 			return nil
 		}

@@ -24,6 +24,7 @@ func (a *applier) chunk(ctx context.Context, f taken, c change.Chunk) error {
 	if !ok || a.comparison.dry {
 		return nil
 	}
+	a.im.pace.move() // a task that waits for a repair waits for it to come on
 	if err := a.flush(ctx); err != nil {
 		return err
 	}

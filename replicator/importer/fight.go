@@ -2,17 +2,18 @@ package importer
 
 import (
 	"context"
+	"hash/maphash"
+	"maps"
+	"math"
 	"time"
 
 	"github.com/syncer-io/syncer/conflict"
 	"github.com/syncer-io/syncer/replicator/status"
 )
 
-// fight is a key that is changed again and again.
+// fight is a key that was changed so often that it is put right with pauses.
 type fight struct {
-	first  time.Time
 	last   time.Time // when it was last changed, or put right after a pause
-	times  int
 	pause  time.Duration
 	due    time.Time // when it is put right again; zero while it is not put off
 	source conflict.Value
@@ -30,11 +31,27 @@ const (
 )
 
 // over reports whether nobody fights any more.
-func (f *fight) over(now time.Time) bool {
-	if f.pause == 0 {
-		return now.Sub(f.first) > fightWithin
+func (f *fight) over(now time.Time) bool { return f.due.IsZero() && now.Sub(f.last) > 2*mostFightPause }
+
+// tally counts how often keys were put right within a minute. Keys that share a
+// counter share the count: of fifty thousand that somebody changes once, a few wait
+// for a pause. It is as large for any number of keys.
+type tally struct {
+	since  time.Time
+	seed   maphash.Seed
+	counts []uint8
+}
+
+// add counts a key and gives how often it, or another with its counter, was.
+func (y *tally) add(key []byte, now time.Time) int {
+	if y.counts == nil || now.Sub(y.since) > fightWithin {
+		*y = tally{since: now, seed: maphash.MakeSeed(), counts: make([]uint8, 1<<16)}
 	}
-	return now.Sub(f.last) > 2*mostFightPause
+	n := &y.counts[maphash.Bytes(y.seed, key)%uint64(len(y.counts))]
+	if *n < math.MaxUint8 {
+		*n++
+	}
+	return int(*n)
 }
 
 // fought counts that a key is to be put right, and reports whether that is put
@@ -47,48 +64,31 @@ func (s *sight) fought(c conflict.Case) bool {
 		f = nil
 	}
 	if f == nil {
+		if s.tally.add(c.Key, now) <= fightTimes {
+			return false
+		}
 		if f = s.newFight(key, now); f == nil {
 			s.crowd[key] = struct{}{}
 			return true
 		}
 	}
-	f.last = now
-	if f.times++; f.times <= fightTimes {
-		return false
-	}
-	f.pause = min(max(fightPause, 2*f.pause), mostFightPause)
+	f.last, f.pause = now, min(max(fightPause, 2*f.pause), mostFightPause)
 	f.due, f.source = now.Add(f.pause), c.Source
 	return true
 }
 
-// newFight remembers a key. When too many are remembered it takes the place of
-// the one that is quiet for longest, and its count: however many keys somebody
-// changes in turn, none is put right at once for ever. nil: all are put off.
+// newFight remembers a key, in the place of one that nobody fights over any more
+// when there are too many. nil: all are fought over.
 func (s *sight) newFight(key string, now time.Time) *fight {
-	f := &fight{first: now}
 	if len(s.fights) >= mostFights {
-		quiet := s.quietest()
-		if quiet == "" {
-			return nil
-		}
-		if old := s.fights[quiet]; !old.over(now) {
-			f.first, f.times, f.pause = old.first, old.times, old.pause
-		}
-		delete(s.fights, quiet)
+		maps.DeleteFunc(s.fights, func(_ string, f *fight) bool { return f.over(now) })
 	}
+	if len(s.fights) >= mostFights {
+		return nil
+	}
+	f := new(fight)
 	s.fights[key] = f
 	return f
-}
-
-// quietest is the key that is not put off and was changed longest ago, "" when
-// there is none.
-func (s *sight) quietest() (key string) {
-	for k, f := range s.fights {
-		if f.due.IsZero() && (key == "" || f.last.Before(s.fights[key].last)) {
-			key = k
-		}
-	}
-	return key
 }
 
 // fightOn puts keys right that are due again.
@@ -148,7 +148,7 @@ func (a *applier) fightCrowd(ctx context.Context, now time.Time) error {
 			unknown = append(unknown, k.group)
 			continue
 		}
-		*f = fight{first: now, last: now, times: fightTimes, pause: mostFightPause, due: now.Add(mostFightPause), source: source}
+		*f = fight{last: now, pause: mostFightPause, due: now.Add(mostFightPause), source: source}
 	}
 	return a.tryAgain(ctx, unknown)
 }

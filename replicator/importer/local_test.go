@@ -341,7 +341,7 @@ func (s *site) endPause(key string) {
 	if f == nil || f.due.IsZero() {
 		s.t.Fatalf("nobody puts %s right any more", key)
 	}
-	f.due = f.first
+	f.due = f.last
 	if err := s.notice(s.t.Context()); err != nil {
 		s.t.Fatal(err)
 	}
@@ -369,6 +369,7 @@ func TestPausesOfAFightDouble(t *testing.T) {
 		s.wantParked(nil)
 	}
 	s.sight.fights["/flags/01"].last = time.Now().Add(-2*mostFightPause - time.Second)
+	s.sight.tally = tally{}
 	s.edit("/flags/01", "local")
 	s.look()
 	s.wantValue("/flags/01", "old") // a new one
@@ -398,6 +399,16 @@ func TestFightsBeyondThoseThatAreRemembered(t *testing.T) {
 	}
 }
 
+// Many keys that somebody changes once, with a script, are no fight.
+func TestManyKeysOnceAreNoFight(t *testing.T) {
+	s := newSite(t, conflict.SourceWins)
+	for i := range 10_000 {
+		if s.sight.fought(conflict.Case{Key: fmt.Appendf(nil, "/other/%05d", i)}) {
+			t.Fatalf("key %d is put off", i)
+		}
+	}
+}
+
 // Keys that are changed in turn are limited, however many they are.
 func TestFightsInTurnAreLimited(t *testing.T) {
 	s := newSite(t, conflict.SourceWins)
@@ -423,11 +434,13 @@ func TestFightsInTurnAreLimited(t *testing.T) {
 func TestFightBesideTooManyThatArePutOff(t *testing.T) {
 	s := newSite(t, conflict.SourceWins)
 	s.others(fightTimes + 1)
-	s.edit("/flags/01", "local")
-	s.look()
+	for range fightTimes + 1 {
+		s.edit("/flags/01", "local")
+		s.look()
+	}
 	s.wantParked(map[string]string{"/flags/01": status.Fighting})
 	s.wantEqual()
-	s.sight.fights["/other/000"].due = s.sight.fights["/other/000"].first // which nobody fights over any more
+	s.sight.fights["/other/000"].due = s.sight.fights["/other/000"].last // which nobody fights over any more
 	if err := s.notice(t.Context()); err != nil {
 		t.Fatal(err)
 	}

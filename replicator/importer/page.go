@@ -29,6 +29,7 @@ func (a *applier) page(ctx context.Context, f taken, page []change.PageRange) er
 	}
 	failpoint.Hit(failpoint.PageCompareAfter)
 	c.compared, c.still = true, 0
+	a.im.pace.move()
 	c.left = coalesce(diffs, o)
 	if c.full {
 		c.front = newFrontier(behind, c.left, o)

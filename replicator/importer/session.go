@@ -149,7 +149,7 @@ func (im *Importer) rest(ctx context.Context, a *applier, pause time.Duration) e
 		return rested(ctx)
 	}
 	for {
-		if a.stir(resting) != nil {
+		if resting.Err() != nil || a.stir(resting) != nil {
 			return rested(ctx)
 		}
 		if err := a.expire(); err != nil {

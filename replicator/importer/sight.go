@@ -17,6 +17,7 @@ type sight struct {
 	ours    map[string]int64 // keys that we wrote above seen, and the revision
 	written []written        // the same, oldest first
 	fights  map[string]*fight
+	tally   tally               // of keys that were put right
 	crowd   map[string]struct{} // keys that are put off, and of which no fight is remembered
 	owed    map[string]owed     // edits that are not put right because of a later one
 
@@ -272,7 +273,10 @@ func (s *sight) soonest() (at time.Time) {
 // due tells when something may be tried again, a key that is fought over or one
 // that the target refused, or when the time of a task is over. nil never tells.
 func (a *applier) due() (<-chan time.Time, func()) {
-	at := sooner(a.sight.soonest(), a.im.pace.over(a.im.view))
+	at := a.im.pace.over(a.im.view)
+	if !a.cursor.Paused {
+		at = sooner(at, a.sight.soonest())
+	}
 	if d, ok := a.retryIn(); ok {
 		at = sooner(at, time.Now().Add(d))
 	}
