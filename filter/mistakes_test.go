@@ -217,3 +217,19 @@ spec:
 		t.Error(err)
 	}
 }
+
+// A pattern for some edges holds not for all, whatever stands for any edge.
+func TestPatternForSomeEdgesIsNoMistake(t *testing.T) {
+	for _, rules := range []string{
+		`[{name: a, resources: [configmaps], names: ["edge-*"]}, {name: b, resources: [configmaps], names: ["${edge.name}"]}]`,
+		`[{name: a, prefix: /sites/edge-}, {name: b, prefix: "/sites/${edge.name}/"}]`,
+		`[{name: a, resources: [configmaps], names: ["${edge.name}"], exceptNames: ["edge-*"]}]`,
+		`[{name: a, resources: [configmaps], namespaces: ["${edge.name}"], exceptNamespaces: ["edge-*", "store-*"]}]`,
+	} {
+		text := "apiVersion: syncer/v1alpha1\nkind: Policy\nmetadata: {name: p}\nspec:\n  rules: " + rules + "\n"
+		var report strictyaml.Report
+		if Parse(&report, "p.yaml", []byte(text), DefaultCluster); report.Err() != nil {
+			t.Errorf("%s: %v", rules, report.Err())
+		}
+	}
+}

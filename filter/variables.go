@@ -72,7 +72,7 @@ func edgeVariables(e Edge) variables {
 func sample(name string) (value string, wrong *flaw) {
 	switch label, isLabel := strings.CutPrefix(name, "edge.labels."); {
 	case name == "edge.name":
-		return "0.any-edge.0", nil
+		return "0-any-edge", nil
 	case isLabel && label != "":
 		return sampleLabel(label), nil
 	default:
