@@ -223,6 +223,37 @@ func TestPauseAndResume(t *testing.T) {
 	s.report("is in sync", in(status.InSync))
 }
 
+// A paused edge goes on receiving. What it has it is not sent again when it comes
+// back, and heartbeats from before it was resumed are not taken for new ones.
+func TestPausedEdgeIsSentNothingTwice(t *testing.T) {
+	t.Parallel()
+	const keys, size = 100, 8 << 10
+	s, d := guardedSite(t, withLinks)
+	s.done(command.New(command.Pause))
+	s.report("is paused", in(status.Paused))
+	for i := range keys {
+		s.put(fmt.Sprintf("/apps/later/%06d", i), noise(size))
+	}
+	s.report("has received it", func(e status.Edge) bool { return e.PendingBytes > keys*size/2 })
+	beat := s.lastSeq()
+	s.until("two more heartbeats", func() bool { return s.lastSeq() > beat+2 })
+	_, before := s.edgeLink.Passed()
+	for range 3 {
+		d.stopImporter()
+		mark := s.reports.mark()
+		d.stopImporter = s.startImporter()
+		s.reportSince(mark, "is paused after a restart", in(status.Paused))
+	}
+	s.done(command.New(command.Resume))
+	s.waitEqual(patience)
+	if e := s.report("is in sync", in(status.InSync)); e.Mismatches != 0 {
+		t.Errorf("%d digests did not match", e.Mismatches)
+	}
+	if _, after := s.edgeLink.Passed(); after-before > keys*size/2 {
+		t.Errorf("%d KiB came again", (after-before)>>10)
+	}
+}
+
 // What the guard stopped is carried out when somebody approves it by name.
 func TestApprove(t *testing.T) {
 	t.Parallel()

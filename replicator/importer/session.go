@@ -31,21 +31,23 @@ func (im *Importer) session(ctx context.Context) error {
 		return err
 	}
 	defer im.closeSight()
-	head, policy := change.Head{}, ""
+	head, seq, policy := change.Head{}, uint64(0), ""
 	var a *applier
 	if known {
 		im.view.fed(p.Channel)
 		if a, err = im.drain(ctx, p); err != nil {
 			return err
 		}
-		head = change.Head{Position: change.Position{Lineage: a.cursor.Lineage, Revision: a.position}, Hash: a.seen}
+		if a, head, seq, err = im.standsAt(ctx, a, p); err != nil {
+			return err
+		}
 		policy = a.cursor.Policy
 		if im.dead.at(head.Hash) {
 			head.Hash = change.Hash{} // which asks for a comparison
 		}
 	}
 	failpoint.Hit(failpoint.AttachBefore)
-	reply, err := im.attach(ctx, a, head, policy)
+	reply, err := im.attach(ctx, a, head, seq, policy)
 	if err != nil {
 		return err
 	}
@@ -80,22 +82,41 @@ func (im *Importer) drain(ctx context.Context, p profile) (*applier, error) {
 	err = a.run(ctx, true)
 	im.release(a)
 	if err != nil && ctx.Err() == nil && !final(err) {
-		// The inbox cannot be read or does not make sense: it is a cache.
-		im.logger.Warn("the inbox is emptied, what it held is asked for again", "cause", err.Error())
-		if err := im.inbox.Reset(); err != nil {
-			return nil, err
-		}
-		return im.prepare(ctx, p)
+		return im.emptyInbox(ctx, p, err)
 	}
 	return a, err
 }
 
-// attach asks the exporter until it answers.
-func (im *Importer) attach(ctx context.Context, a *applier, head change.Head, policy string) (*jetstream.AttachReply, error) {
-	req := &jetstream.AttachRequest{Head: head, Policy: policy, Instance: im.cfg.Instance, Version: im.cfg.Version}
-	if a != nil {
-		req.Seq = a.seq
+// standsAt is the newest message that the edge has. Where it is paused, that is in
+// the inbox: one that makes no sense is emptied.
+func (im *Importer) standsAt(ctx context.Context, a *applier, p profile) (_ *applier, head change.Head, seq uint64, err error) {
+	if a.cursor.Paused {
+		head, seq, err = a.received(p.Channel)
+		var format *change.FormatError
+		if err == nil || errors.As(err, &format) {
+			return a, head, seq, err
+		}
+		if a, err = im.emptyInbox(ctx, p, err); err != nil {
+			return nil, head, 0, err
+		}
 	}
+	head = change.Head{Position: change.Position{Lineage: a.cursor.Lineage, Revision: a.position}, Hash: a.seen}
+	return a, head, a.seq, nil
+}
+
+// emptyInbox forgets an inbox that cannot be read or does not make sense: it is a
+// cache.
+func (im *Importer) emptyInbox(ctx context.Context, p profile, cause error) (*applier, error) {
+	im.logger.Warn("the inbox is emptied, what it held is asked for again", "cause", cause.Error())
+	if err := im.inbox.Reset(); err != nil {
+		return nil, err
+	}
+	return im.prepare(ctx, p)
+}
+
+// attach asks the exporter until it answers.
+func (im *Importer) attach(ctx context.Context, a *applier, head change.Head, seq uint64, policy string) (*jetstream.AttachReply, error) {
+	req := &jetstream.AttachRequest{Head: head, Seq: seq, Policy: policy, Instance: im.cfg.Instance, Version: im.cfg.Version}
 	// A question that an exporter took to its grave is asked again soon; a slow
 	// link gets more time with each.
 	patience := 2 * time.Second
