@@ -4,6 +4,7 @@ package main_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -76,10 +77,12 @@ func fillTheDisk(t *testing.T, make func(*rig, *daemon) disk) {
 	r.start()
 	r.burst(workload.Load{Ops: 200})
 	r.prove()
-	for range 2 {
+	for round := range 2 {
 		d.fill()
-		if _, err := r.source.Client().Put(within(t), "/flags/large", incompressible(r, 1<<20)); err != nil {
-			t.Fatal(err)
+		for i := range round + 1 { // more than the inbox has room for without growing
+			if _, err := r.source.Client().Put(within(t), fmt.Sprint("/flags/large", i), incompressible(r, 1<<20)); err != nil {
+				t.Fatal(err)
+			}
 		}
 		it := r.await("the edge is halted", func(_ status.List, it status.Item) bool { return it.State == status.Halted })
 		if it.Try == "" || !strings.Contains(it.Reason, "disk is full") && !strings.Contains(it.Reason, "file too large") {

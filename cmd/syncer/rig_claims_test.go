@@ -196,18 +196,22 @@ func (r *rig) await(what string, condition func(status.List, status.Item) bool) 
 	}
 }
 
-// admin connects to the hub as its administrator.
+// admin connects to the hub as its administrator, as soon as it is there.
 func (r *rig) admin() *nats.Conn {
 	r.t.Helper()
-	nc, err := conn.Connect(within(r.t), conn.Options{
-		URLs: []string{"nats://" + r.address}, CredentialsFile: r.path("hub", "admin.nk"), Name: "test",
-		JitterMax: 10 * time.Millisecond, Logger: quiet,
-	})
-	if err != nil {
-		r.t.Fatalf("connect to the hub: %v", err)
+	for ctx := within(r.t); ; r.hold(50 * time.Millisecond) {
+		nc, err := conn.Connect(ctx, conn.Options{
+			URLs: []string{"nats://" + r.address}, CredentialsFile: r.path("hub", "admin.nk"), Name: "test",
+			JitterMax: 10 * time.Millisecond, Logger: quiet,
+		})
+		if err == nil {
+			r.t.Cleanup(nc.Close)
+			return nc
+		}
+		if ctx.Err() != nil {
+			r.t.Fatalf("connect to the hub: %v", err)
+		}
 	}
-	r.t.Cleanup(nc.Close)
-	return nc
 }
 
 // within gives a context for one wait.
