@@ -148,7 +148,7 @@ func (a *applier) doubt(ctx context.Context, f taken, want digest.Digest, reason
 // there are any the target is read again.
 func (a *applier) confirm(ctx context.Context, f taken, want digest.Digest) error {
 	foreign, err := a.foreign(ctx)
-	if err == nil && foreign {
+	if err == nil && (foreign || a.table == nil) { // which is forgotten when the watch ends there
 		err = a.rescan(ctx)
 	}
 	if err != nil {
