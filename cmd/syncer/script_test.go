@@ -44,6 +44,7 @@ func stageCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"expect":    onStage((*stage).expect),
 		"becomes":   onStage((*stage).becomes),
 		"exits":     onStage((*stage).exits),
+		"unseenby":  onStage((*stage).unseenBy),
 		"expand":    onStage((*stage).expand),
 		"token":     onStage((*stage).token),
 		"remember":  onStage((*stage).remember),

@@ -158,6 +158,26 @@ func (s *stage) exits(ts *testscript.TestScript, args []string) {
 	}
 }
 
+// unseenBy edits a key so that no watch tells, and runs a command that must end with
+// exit code 1 because of it. A heartbeat that comes first finds the edit as well and
+// puts it back: then it is made once more.
+func (s *stage) unseenBy(ts *testscript.TestScript, args []string) {
+	want(ts, args, 5, "unseenby ETCD CHANNEL KEY VALUE COMMAND...")
+	for range 10 {
+		s.unseen(ts, args[:4])
+		var exit *exec.ExitError
+		switch err := ts.Exec(args[4], args[5:]...); {
+		case err == nil:
+			continue
+		case errors.As(err, &exit) && exit.ExitCode() == 1:
+			return
+		default:
+			ts.Fatalf("%v", err)
+		}
+	}
+	ts.Fatalf("the command never found the edit")
+}
+
 // console runs the commands of a file, which are the lines that begin with "$ ",
 // and compares what they print, and how they end, with the lines between. A line
 // of three dots stands for any number of lines.
