@@ -46,11 +46,12 @@ func (c *channel) attach(ctx context.Context, edge string, req *jetstream.Attach
 		start = shown.seq + 1
 	}
 	failpoint.Hit(failpoint.ConsumerSetBefore)
-	passed, err := c.log.Orders(ctx, edge, unseen(reply.Action, req.Seq, start), start)
+	from := unseen(reply.Action, req.Seq, start)
+	passed, err := c.log.Orders(ctx, edge, from, start)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.log.SetConsumer(ctx, edge, c.name, start); err != nil {
+	if err := c.log.SetConsumer(ctx, edge, c.name, start, from); err != nil {
 		return nil, err
 	}
 	c.mu.Lock()

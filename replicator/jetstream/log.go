@@ -174,14 +174,14 @@ func found(raw *jetstream.RawStreamMsg, err error, what string) (Message, bool, 
 }
 
 // SetConsumer makes the durable consumer of an edge anew, so that its next
-// message is the first one at or after seq, and forgets commands that were sent
-// to it before. Pages and chunks are forgotten wherever they stand: they answer
-// what an edge asked before it attached, and it asks anew.
-func (l *Log) SetConsumer(ctx context.Context, edge, channel string, seq uint64) error {
+// message is the first one at or after seq. Pages and chunks to it are forgotten:
+// they answer what it asked before it attached, and it asks anew. Commands are
+// forgotten below unseen only: what it did not see stays until it did.
+func (l *Log) SetConsumer(ctx context.Context, edge, channel string, seq, unseen uint64) error {
 	if err := l.DropConsumer(ctx, edge); err != nil {
 		return err
 	}
-	if err := l.purgeEdge(ctx, edge, seq); err != nil {
+	if err := l.purgeEdge(ctx, edge, unseen); err != nil {
 		return err
 	}
 	_, err := l.stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
@@ -203,10 +203,10 @@ func (l *Log) SetConsumer(ctx context.Context, edge, channel string, seq uint64)
 	return nil
 }
 
-func (l *Log) purgeEdge(ctx context.Context, edge string, seq uint64) error {
+func (l *Log) purgeEdge(ctx context.Context, edge string, unseen uint64) error {
 	err := l.stream.Purge(ctx, jetstream.WithPurgeSubject(EdgeSubject(l.source, edge)))
-	if err == nil && seq > 1 {
-		err = l.stream.Purge(ctx, jetstream.WithPurgeSubject(OrderSubject(l.source, edge)), jetstream.WithPurgeSequence(seq))
+	if err == nil && unseen > 1 {
+		err = l.stream.Purge(ctx, jetstream.WithPurgeSubject(OrderSubject(l.source, edge)), jetstream.WithPurgeSequence(unseen))
 	}
 	if err != nil {
 		return fmt.Errorf("purge what edge %s was sent before: %w", edge, err)
