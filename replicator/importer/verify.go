@@ -113,8 +113,7 @@ func (a *applier) compare(ctx context.Context, f taken, s change.State) error {
 	equal := a.table.Digest() == want
 	switch {
 	case equal && a.cursor.Consistent:
-		a.proven(ctx, f)
-		return nil
+		return a.proven(ctx, f)
 	case equal && a.comparison.running() && a.comparison.task != nil:
 		return nil // what an operator asked for is done in full
 	case equal:
@@ -162,17 +161,20 @@ func (a *applier) confirm(ctx context.Context, f taken, want digest.Digest) erro
 		return err
 	}
 	a.comparison.stop()
-	a.proven(ctx, f)
-	return nil
+	return a.proven(ctx, f)
 }
 
 // proven notes that the target is equal to the source. From here on it is known
-// what the target holds, and a watch tells of every change of others.
-func (a *applier) proven(ctx context.Context, f taken) {
+// what the target holds, and a watch tells of every change of others. The cursor
+// says from where on: without it the next session would have no watch, and an edge
+// whose link is gone by then would put nothing right until it is back.
+func (a *applier) proven(ctx context.Context, f taken) error {
 	a.im.view.verified(f.Last, a.table.Digest())
-	if a.sight == nil && !a.sightless {
-		a.open(ctx, a.auditor.since)
+	if a.sight != nil || a.sightless {
+		return nil
 	}
+	a.open(ctx, a.auditor.since)
+	return a.refresh(ctx)
 }
 
 func (a *applier) setConsistent(ctx context.Context, consistent bool) error {
