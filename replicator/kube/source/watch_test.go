@@ -99,6 +99,11 @@ func TestRestartOfTheServerEndsTheWatchForAComparison(t *testing.T) {
 	if err := p.KillAPIServer(); err != nil {
 		t.Fatal(err)
 	}
+	// The server begins its history at the newest revision: were that the one from
+	// which the watch goes on, it would.
+	if _, err := p.Etcd.Client().Put(t.Context(), "/elsewhere", "1"); err != nil {
+		t.Fatal(err)
+	}
 	if err := p.StartAPIServer(t.Context()); err != nil {
 		t.Fatal(err)
 	}
