@@ -6,14 +6,11 @@ import (
 	"errors"
 	"log/slog"
 	"math"
-	"sync"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/experimental"
-	"google.golang.org/grpc/mem"
 )
 
 // Keepalive finds a dead link in at most their sum. The time is above the
@@ -75,23 +72,11 @@ func clientConfig(ctx context.Context, cfg Config, eps []endpoint, tlsCfg *tls.C
 }
 
 func dialOptions(cfg Config) []grpc.DialOption {
-	out := []grpc.DialOption{experimental.WithBufferPool(buffers())}
 	if cfg.Window > 0 {
-		out = append(out, grpc.WithInitialWindowSize(cfg.Window), grpc.WithInitialConnWindowSize(cfg.Window))
+		return []grpc.DialOption{grpc.WithInitialWindowSize(cfg.Window), grpc.WithInitialConnWindowSize(cfg.Window)}
 	}
-	return out
+	return nil
 }
-
-// buffers are what messages are put together in. gRPC's own pool has nothing
-// between 32 KiB and 1 MiB, and so takes, and clears, 1 MiB for each of our
-// transactions of 128 KiB.
-var buffers = sync.OnceValue(func() mem.BufferPool {
-	pool, err := mem.NewBinaryTieredBufferPool(8, 12, 14, 15, 16, 17, 18, 19, 20)
-	if err != nil {
-		return mem.DefaultBufferPool() // a size that cannot be allocated here
-	}
-	return pool
-})
 
 func urls(eps []endpoint) []string {
 	out := make([]string, len(eps))
