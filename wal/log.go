@@ -25,6 +25,7 @@ type Log struct {
 	db   *bbolt.DB // nil once closed
 	// touched is how many bytes were read since mapped pages were given back.
 	touched atomic.Int64
+	spare   atomic.Pointer[joiner] // of the last Read; one that runs has it
 
 	mu     sync.Mutex
 	view   state // what readers see

@@ -17,26 +17,32 @@ import (
 // Every checksum is checked. Damage gives *CorruptError together with the sound
 // records before it; closing and opening the log then repairs it.
 func (l *Log) Read(from uint64, maxBytes int) ([]Record, error) {
+	j := l.spare.Swap(nil)
+	if j == nil {
+		j = new(joiner)
+	}
 	next := l.Next() // before the transaction, which then holds all up to here
 	var found []Record
 	err := l.inside(func(tx *bbolt.Tx) error {
 		first := l.First() // after its begin: all from here on are in it
 		var err error
-		found, err = collect(tx, max(from, first), next, maxBytes)
+		found, err = collect(tx, j, max(from, first), next, maxBytes)
 		for _, r := range found {
 			l.touched.Add(recordSize(len(r.Data)))
 		}
 		return err
 	})
+	j.open = false
+	l.spare.Store(j)
 	if err != nil {
 		return found, l.wrap(fmt.Sprintf("read from %d", from), err)
 	}
 	return found, nil
 }
 
-func collect(tx *bbolt.Tx, from, next uint64, maxBytes int) (found []Record, err error) {
+func collect(tx *bbolt.Tx, j *joiner, from, next uint64, maxBytes int) (found []Record, err error) {
 	size := 0
-	err = eachRecord(tx, from, next, func(r Record) (bool, error) {
+	err = eachRecord(tx, j, from, next, func(r Record) (bool, error) {
 		if size += len(r.Data); size > maxBytes && len(found) > 0 {
 			return false, nil
 		}
@@ -47,10 +53,9 @@ func collect(tx *bbolt.Tx, from, next uint64, maxBytes int) (found []Record, err
 }
 
 // eachRecord visits the records from <= seq < next until visit says to stop.
-// Their memory is valid during the visit.
-func eachRecord(tx *bbolt.Tx, from, next uint64, visit func(Record) (bool, error)) error {
+// Their memory is valid during the visit. The joiner has none open.
+func eachRecord(tx *bbolt.Tx, j *joiner, from, next uint64, visit func(Record) (bool, error)) error {
 	var (
-		j      joiner
 		expect = from
 		more   = true
 	)

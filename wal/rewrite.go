@@ -64,7 +64,7 @@ func (l *Log) exchange(fresh *bbolt.DB, live state) error {
 func copyRecords(to, from *bbolt.DB, live state) error {
 	c := copier{db: to}
 	err := from.View(func(tx *bbolt.Tx) error {
-		return eachRecord(tx, live.first, live.next, func(r Record) (bool, error) { return true, c.add(r) })
+		return eachRecord(tx, new(joiner), live.first, live.next, func(r Record) (bool, error) { return true, c.add(r) })
 	})
 	return errors.Join(err, c.flush())
 }
