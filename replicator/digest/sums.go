@@ -81,12 +81,18 @@ func (s *sums) split() {
 		s.mask = s.mask<<1 | 1
 	}
 	from := n & (s.mask >> 1)
-	var stay, move []entry
-	for _, e := range s.buckets[from] {
+	bucket, moves := s.buckets[from], 0
+	for _, e := range bucket {
 		if e.hash&s.mask == n {
-			move = with(move, e)
+			moves++
+		}
+	}
+	stay, move := room(len(bucket)-moves), room(moves)
+	for _, e := range bucket {
+		if e.hash&s.mask == n {
+			move = append(move, e)
 		} else {
-			stay = with(stay, e)
+			stay = append(stay, e)
 		}
 	}
 	s.buckets[from] = stay
@@ -109,8 +115,7 @@ func fitted(bucket []entry) []entry {
 	return resized(bucket)
 }
 
-func resized(bucket []entry) []entry {
-	out := make([]entry, len(bucket), len(bucket)+bucketStep)
-	copy(out, bucket)
-	return out
-}
+func resized(bucket []entry) []entry { return append(room(len(bucket)), bucket...) }
+
+// room is an empty bucket for n entries, with some to spare.
+func room(n int) []entry { return make([]entry, 0, (n/bucketStep+1)*bucketStep) }
