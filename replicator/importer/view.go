@@ -207,9 +207,11 @@ func (v *view) shrank(raw, wire int) {
 	}
 }
 
-// thinLink is the speed below which the link is what a chunk waits for, and not
-// its making.
-const thinLink = 16 << 20 // bytes per second
+// thinLink is the speed, in bytes per second, below which a link is worth more of
+// the exporter's time: satellites and most of LTE. Nothing tells a slow edge from a
+// slow link, and chunks are made for each edge by itself, so it is well below what
+// a small edge writes.
+const thinLink = 4 << 20
 
 // thin reports whether the link was measured to be slow.
 func (v *view) thin() bool {
