@@ -9,8 +9,8 @@ import (
 
 func TestMemoryLimitFollowsWhatIsInUse(t *testing.T) {
 	for live, want := range map[int64]int64{
-		0:         20 << 20,
-		10 << 20:  20 << 20,
+		0:         24 << 20,
+		10 << 20:  24 << 20,
 		80 << 20:  104 << 20,
 		400 << 20: 504 << 20,
 	} {

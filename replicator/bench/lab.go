@@ -57,7 +57,10 @@ func (l *lab) build(ctx context.Context) error {
 	default:
 		l.binary, err = filepath.Abs(l.syncer)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return uncache(l.binary)
 }
 
 func (l *lab) goBuild(ctx context.Context, name, pkg string) (string, error) {

@@ -27,7 +27,7 @@ import (
 const profiledDaemon = "SYNCER_BENCH_PROFILE"
 
 // importerMemory is about what `syncer import` sets for 100,000 keys.
-const importerMemory = 22 << 20
+const importerMemory = 24 << 20
 
 // profiled turns a daemon of syncer into one that writes profiles beside its
 // log.

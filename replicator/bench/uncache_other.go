@@ -1,0 +1,6 @@
+//go:build !linux
+
+package main
+
+// uncache does nothing here.
+func uncache(string) error { return nil }
