@@ -291,8 +291,18 @@ func EncodeChunk(c Chunk) []byte {
 // chunk's range, keys out of order, and marks on a chunk that is not sparse.
 // Keys and values share memory with raw.
 func DecodeChunk(raw []byte) (Chunk, error) {
-	var c Chunk
-	err := chunkShape.each(raw, func(num protowire.Number, v value) error {
+	var kvs int
+	err := chunkShape.each(raw, func(num protowire.Number, _ value) error {
+		if num == 3 {
+			kvs++
+		}
+		return nil
+	})
+	if err != nil {
+		return Chunk{}, err
+	}
+	c := Chunk{KVs: slices.Grow([]KV(nil), kvs)}
+	err = chunkShape.each(raw, func(num protowire.Number, v value) error {
 		switch num {
 		case 1:
 			c.Range.Lo = v.bytes

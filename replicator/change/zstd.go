@@ -57,7 +57,10 @@ func compress(encoder func() (*zstd.Encoder, error), raw []byte) ([]byte, error)
 // Decompress undoes Compress. It refuses, as ErrMalformed, what Compress did
 // not write: no bytes at all, and more than MaxBody bytes. Several goroutines
 // may call it.
-func Decompress(body []byte) ([]byte, error) {
+func Decompress(body []byte) ([]byte, error) { return DecompressInto(nil, body) }
+
+// DecompressInto is Decompress that uses the room of room, if it is enough.
+func DecompressInto(room, body []byte) ([]byte, error) {
 	if len(body) == 0 {
 		return nil, fmt.Errorf("%w: no body", ErrMalformed)
 	}
@@ -65,7 +68,7 @@ func Decompress(body []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the zstd decoder: %w", err)
 	}
-	raw, err := dec.DecodeAll(body, nil)
+	raw, err := dec.DecodeAll(body, room[:0])
 	if err != nil {
 		return nil, fmt.Errorf("%w: decompress a body of %d bytes: %w", ErrMalformed, len(body), err)
 	}

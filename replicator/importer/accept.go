@@ -103,6 +103,9 @@ func objectOfKey(key []byte) (kubeObject, bool) {
 			return placed(word, rest), true
 		}
 	}
+	if !bytes.HasPrefix(key, []byte(filter.DefaultCluster.Prefix)) {
+		return kubeObject{}, false // most keys of no cluster; a refusal in words costs more
+	}
 	k, err := object.ParseKey(filter.DefaultCluster.Prefix, key)
 	return inNamespaceOf(k.Word(), k.Namespace, k.Name), err == nil
 }

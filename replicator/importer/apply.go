@@ -59,7 +59,8 @@ type applier struct {
 
 	comparison comparison
 	writes     *writes // chunks that are being written
-	torn       *step   // the revision that comes in parts
+	spares     spares
+	torn       *step // the revision that comes in parts
 	auditor    auditor
 
 	sight     *sight              // of what others write; nil while nobody looks
@@ -250,7 +251,11 @@ func (a *applier) take(ctx context.Context, r wal.Record) error {
 	if err != nil || !whole {
 		return err
 	}
-	raw, err := change.Decompress(body)
+	var room []byte
+	if f.Kind == change.KindChunk {
+		room = a.spares.take()
+	}
+	raw, err := change.DecompressInto(room, body)
 	if err == nil {
 		a.im.view.shrank(len(raw), len(body))
 		err = a.handle(ctx, taken{Frame: f, hash: hash, seq: seq, record: r.Seq}, raw)
@@ -331,7 +336,7 @@ func (a *applier) handle(ctx context.Context, f taken, raw []byte) error {
 		if err != nil {
 			return err
 		}
-		return a.chunk(ctx, f, chunk)
+		return a.chunk(ctx, f, chunk, raw)
 	}
 }
 

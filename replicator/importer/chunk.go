@@ -18,8 +18,9 @@ import (
 
 // chunk replaces one range by its content at the source. Several chunks are
 // written at a time; whatever comes after them in the stream waits for them.
-// Nothing is deleted yet: whether that may be is decided when all is here.
-func (a *applier) chunk(ctx context.Context, f taken, c change.Chunk) error {
+// Nothing is deleted yet: whether that may be is decided when all is here. raw is
+// the memory that the chunk shares.
+func (a *applier) chunk(ctx context.Context, f taken, c change.Chunk, raw []byte) error {
 	d, ok := a.comparison.answered(f.Request, c.Range)
 	if !ok || a.comparison.dry {
 		return nil
@@ -32,13 +33,18 @@ func (a *applier) chunk(ctx context.Context, f taken, c change.Chunk) error {
 		a.writes = new(writes)
 		a.writes.group.SetLimit(chunkWriters)
 	}
-	job, front := a.replacement(c, d), a.comparison.front
+	front, waits := a.comparison.front, len(a.parked.in(c.Range)) > 0
+	job := a.replacement(c, d)
 	a.writes.group.Go(func() error {
-		err := a.replace(ctx, job)
-		if err == nil {
-			front.wrote(job.Range)
+		clean, err := a.replace(ctx, job)
+		if err != nil {
+			return err
 		}
-		return err
+		front.wrote(job.Range)
+		if clean && !waits {
+			a.spares.give(raw)
+		}
+		return nil
 	})
 	if t := a.comparison.task; t != nil {
 		t.arrived(a, d.Bytes)
@@ -99,12 +105,15 @@ func without(kvs []change.KV, keys map[string]struct{}) []change.KV {
 }
 
 // replace writes one chunk. Values that the target refuses for ever are set
-// aside; the rest of the chunk is written.
-func (a *applier) replace(ctx context.Context, job target.Chunk) error {
+// aside; the rest of the chunk is written. It is clean when nothing was set aside:
+// nothing refers to the chunk any more.
+func (a *applier) replace(ctx context.Context, job target.Chunk) (clean bool, err error) {
 	failpoint.Hit(failpoint.ChunkReplaceBefore)
-	err := a.offer(ctx, func() error {
+	clean = true
+	err = a.offer(ctx, func() error {
 		done, err := a.target.Replace(ctx, job)
 		a.writes.took(a, done)
+		clean = clean && err == nil && len(done.Refused)+len(done.Mine) == 0
 		return err
 	})
 	var d *target.Dirty
@@ -116,10 +125,10 @@ func (a *applier) replace(ctx context.Context, job target.Chunk) error {
 	}
 	if err != nil {
 		a.im.stale.Store(true)
-		return fmt.Errorf("replace %v: %w", job.Range, err)
+		return false, fmt.Errorf("replace %v: %w", job.Range, err)
 	}
 	failpoint.Hit(failpoint.ChunkReplaceAfter)
-	return nil
+	return clean, nil
 }
 
 // newest is, for what a chunk brings, up to where writes of others are known. nil
@@ -197,6 +206,9 @@ func (w *writes) took(a *applier, done target.Replaced) {
 // reject notes what the target refused of a chunk, if that is what the error
 // says: the rest of it is written.
 func (w *writes) reject(job target.Chunk, err error) bool {
+	if err == nil {
+		return false
+	}
 	puts := make([]change.Change, len(job.Want))
 	for i, kv := range job.Want {
 		puts[i] = change.Change{Op: change.Put, Key: kv.Key, Value: kv.Value}

@@ -24,7 +24,8 @@ type Cluster interface {
 }
 
 // Target is where a channel is written to. *target.Target, the one on etcd, says
-// what each method promises.
+// what each method promises. Keys and values that Commit and Replace are given are
+// not referred to after the return, but by what they return.
 type Target interface {
 	Load(ctx context.Context) (target.Cursor, bool, int64, error)
 	Claim(ctx context.Context, owner string, mutate func(c target.Cursor, found bool) (target.Cursor, error)) (target.Cursor, int64, error)

@@ -359,7 +359,7 @@ func TestChunkSparesWhatWasNotSeen(t *testing.T) {
 				}
 				s.writes = new(writes)
 				job := s.replacement(c, digest.Difference{})
-				if err := s.replace(t.Context(), job); err != nil {
+				if _, err := s.replace(t.Context(), job); err != nil {
 					t.Fatal(err)
 				}
 				if err := s.rejoined(t.Context()); err != nil {

@@ -136,7 +136,7 @@ func TestParkWaitsForOlderChunks(t *testing.T) {
 	a.comparison.out[string(r.Lo)] = digest.Difference{Range: r}
 	chunk := change.Chunk{Range: r, KVs: []change.KV{{Key: []byte("/apps/00"), Value: []byte("new")}}}
 	a.comparison.left = []digest.Difference{{Range: change.Range{Lo: []byte("/flags/")}}} // it goes on
-	if err := a.chunk(t.Context(), taken{Frame: change.Frame{Request: a.comparison.id}}, chunk); err != nil {
+	if err := a.chunk(t.Context(), taken{Frame: change.Frame{Request: a.comparison.id}}, chunk, nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := a.guarded(t.Context(), deletes("/apps/", 15), nil); err != nil {

@@ -138,6 +138,9 @@ func (d *differ) put(kv change.KV) bool {
 		d.out.Refused = append(d.out.Refused, kv)
 		return false
 	}
+	if d.out.Put == nil {
+		d.out.Put = make([]change.KV, 0, len(d.want))
+	}
 	d.out.Put = append(d.out.Put, kv)
 	return true
 }

@@ -61,6 +61,7 @@ func (c Chunk) Compare(ours func(key []byte) bool, scan func(fn func([]change.KV
 // Carry does what Compare found, in parts and as Replace promises.
 func (c Chunk) Carry(plan Replaced, split func([]change.Change) [][]change.Change, commit func(part []change.Change) (int64, error)) (Replaced, error) {
 	done := Replaced{Unchanged: plan.Unchanged, Refused: plan.Refused, Mine: plan.Mine}
+	done.Put, done.Deleted, done.Was = plan.Put[:0], plan.Deleted[:0], plan.Was[:0] // a head of the plan that grows
 	if c.Hold {
 		done.Deleted, plan.Deleted = plan.Deleted, nil
 	}
