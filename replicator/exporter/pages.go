@@ -17,8 +17,10 @@ const (
 	sharedPage = 4
 	// pageWait is how long a page waits for other edges that want the same,
 	// and waits again while more of them come, up to mostPageWait: after an
-	// exporter started over all edges ask, and each a little later. In a channel
-	// of fewer edges than share a page it does not wait.
+	// exporter started over all edges ask, and each a little later. Who asks later
+	// still waits until the last page is mostPageWait old: a fleet whose requests
+	// come slowly is not answered one by one. In a channel of fewer edges than
+	// share a page nobody waits.
 	pageWait     = 20 * time.Millisecond
 	mostPageWait = 500 * time.Millisecond
 	// deepBytes is how much of the source one read of a deep check takes,
@@ -32,6 +34,7 @@ type pages struct {
 	due   <-chan time.Time // nil while nobody waits
 	since time.Time        // when the first of them asked
 	seen  int              // how many waited when due was set
+	last  time.Time        // when a page was published
 	made  madePage
 }
 
@@ -57,11 +60,19 @@ func (p *pages) want(job pageJob, edges int) {
 	if edges < sharedPage {
 		p.arm(0)
 	} else {
-		p.arm(pageWait)
+		p.arm(max(pageWait, mostPageWait-time.Since(p.last)))
 	}
 }
 
 func (p *pages) arm(wait time.Duration) { p.due, p.seen = time.After(wait), len(p.jobs) }
+
+// published gives those whose page is being published, for whom nobody waits any
+// more.
+func (p *pages) published() []pageJob {
+	jobs := p.jobs
+	p.jobs, p.due, p.last = nil, nil, time.Now()
+	return jobs
+}
 
 // page is the digest page of the index as it stands. It is made once for all
 // who ask before the next write.
@@ -96,8 +107,7 @@ func (c *channel) publishPages(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	jobs := p.jobs
-	p.jobs, p.due = nil, nil
+	jobs := p.published()
 	if len(jobs) >= sharedPage {
 		err := c.sendPage(func() error { return c.chain.share(ctx, change.KindPage, c.at(), page.body) })
 		if err != nil {
