@@ -26,7 +26,7 @@ func TestPagesOfALargeChannelAreFew(t *testing.T) {
 				}
 				p.published()
 			}
-			time.Sleep(mostPageWait)
+			<-time.After(mostPageWait)
 			began := time.Now()
 			p.want(pageJob{}, c.edges)
 			<-p.due
