@@ -5,6 +5,7 @@ package instrument
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"net"
 	"net/http"
@@ -128,6 +129,14 @@ func Exporter(report func() status.Exporter) prometheus.Collector {
 	return collector[status.Exporter]{report: report, metrics: []metric[status.Exporter]{
 		define(gauge, "exporter_active", "1 while this exporter publishes.", []string{"source"},
 			func(e status.Exporter, emit emit) { emit(boolean(e.Role == "active"), e.Source) }),
+		define(gauge, "exporter_refused_edges", fmt.Sprintf("Paired edges that have no channel, counted up to %d.", status.MaxRefusals), []string{"source"},
+			func(e status.Exporter, emit emit) { emit(float64(len(e.Refusals)), e.Source) }),
+		define(gauge, "channel_failing", "1 while the channel fails and is tried again.", []string{"source", "channel"},
+			func(e status.Exporter, emit emit) {
+				for _, c := range e.Channels {
+					emit(boolean(c.Trouble != ""), e.Source, c.Name)
+				}
+			}),
 		each(gauge, "revision", "Newest source revision that was published.", func(c status.Channel) float64 { return float64(c.Revision) }),
 		each(gauge, "keys", "Keys in the channel.", func(c status.Channel) float64 { return float64(c.Keys) }),
 		each(gauge, "bytes", "Key and value bytes in the channel.", func(c status.Channel) float64 { return float64(c.Bytes) }),

@@ -102,11 +102,28 @@ func TestExporterMetricsSayWhatTheStatusSays(t *testing.T) {
 		return status.Exporter{Source: "cloud", Role: "active", Channels: []status.Channel{{Name: "flags", Revision: 9, Keys: 3, Resets: 2}}}
 	}))
 	for name, want := range map[string]float64{
-		"syncer_exporter_active":      1,
-		"syncer_channel_revision":     9,
-		"syncer_channel_keys":         3,
-		"syncer_channel_resets_total": 2,
+		"syncer_exporter_active":        1,
+		"syncer_channel_revision":       9,
+		"syncer_channel_keys":           3,
+		"syncer_channel_resets_total":   2,
+		"syncer_channel_failing":        0,
+		"syncer_exporter_refused_edges": 0,
 	} {
+		if v, ok := got[name]; !ok || v != want {
+			t.Errorf("%s is %v (there: %v), want %v", name, v, ok, want)
+		}
+	}
+}
+
+// A channel that never came up shows by nothing else.
+func TestExporterMetricsSayWhatFails(t *testing.T) {
+	got := scrape(t, Exporter(func() status.Exporter {
+		return status.Exporter{
+			Source: "cloud", Role: "active", Refusals: []status.Refusal{{Edge: "store-1"}, {Edge: "store-2"}},
+			Channels: []status.Channel{{Name: "flags", Trouble: "the source refuses the exporter"}},
+		}
+	}))
+	for name, want := range map[string]float64{"syncer_channel_failing": 1, "syncer_exporter_refused_edges": 2} {
 		if v, ok := got[name]; !ok || v != want {
 			t.Errorf("%s is %v (there: %v), want %v", name, v, ok, want)
 		}
