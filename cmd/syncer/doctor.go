@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/syncer-io/syncer/replicator/fault"
+	"github.com/syncer-io/syncer/replicator/status"
 )
 
 // doctorView is what `syncer doctor` found, for programs.
@@ -78,7 +79,7 @@ func (v doctorView) draw(p *page, colour bool) {
 			c.draw(p, colour)
 		}
 	}
-	p.line("%d groups, %d failed, %d warnings", len(v.Groups), v.Failures, v.Warnings)
+	p.line("%s, %d failed, %s", status.Count(uint64(len(v.Groups)), "group", "groups"), v.Failures, status.Count(uint64(v.Warnings), "warning", "warnings"))
 }
 
 func (v doctorView) verdict(stderr io.Writer, out *output, cloud bool, path string) error {

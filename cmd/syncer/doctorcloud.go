@@ -19,7 +19,7 @@ import (
 
 func (d *doctor) examineCloud(path string, cfg *config.Exporter) {
 	d.group("configuration")
-	d.ok("%s is valid: source %s, %d policies", path, cfg.Name, len(cfg.Loaded))
+	d.ok("%s is valid: source %s, %s", path, cfg.Name, status.Count(uint64(len(cfg.Loaded)), "policy", "policies"))
 	d.group("data directory")
 	d.dataDir(cfg.DataDir)
 	d.source(cfg)
@@ -100,7 +100,7 @@ func (d *doctor) policy(cli *clientv3.Client, sel *filter.Selection, e config.Et
 		d.warn("check the prefixes of the policy, if the source is not empty", "%s matches no key now", sel.Name())
 		return
 	}
-	d.ok("%s matches %d keys now", sel.Name(), count)
+	d.ok("%s matches %s now", sel.Name(), keys(uint64(count)))
 }
 
 // firstKey is the smallest key of a range; etcd's keys are never empty.
@@ -151,7 +151,7 @@ func (d *doctor) pairs(c *cloud) {
 		d.fail(err)
 		return
 	}
-	paired := 0
+	paired := uint64(0)
 	for _, r := range recs {
 		if r.State == pairing.Removed {
 			continue
@@ -173,7 +173,7 @@ func (d *doctor) pairs(c *cloud) {
 		d.warn("syncer pair create EDGE --policy POLICY", "no edge is paired")
 		return
 	}
-	d.ok("%d edges are paired", paired)
+	d.ok("%s paired", status.Count(paired, "edge is", "edges are"))
 }
 
 // etcd checks a cluster; the caller closes the client, which is nil when the

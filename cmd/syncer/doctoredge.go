@@ -18,6 +18,7 @@ import (
 	"github.com/syncer-io/syncer/replicator/etcd/target"
 	"github.com/syncer-io/syncer/replicator/jetstream"
 	"github.com/syncer-io/syncer/replicator/jetstream/conn"
+	"github.com/syncer-io/syncer/replicator/status"
 	"github.com/syncer-io/syncer/wal"
 )
 
@@ -59,7 +60,7 @@ func (d *doctor) inbox(path string) {
 	case s.Damage != nil:
 		d.warn("start the importer: it asks again for what is missing", "the inbox is damaged: %v", s.Damage)
 	default:
-		d.ok("inbox: %d records wait, %s on disk", s.Records, size(s.FileBytes))
+		d.ok("inbox: %s, %s on disk", status.Count(uint64(s.Records), "record waits", "records wait"), size(s.FileBytes))
 	}
 }
 
@@ -75,7 +76,7 @@ func (d *doctor) cursor(cli *clientv3.Client, cfg *config.Importer) {
 	case len(resp.Kvs) == 0:
 		d.ok("nothing was applied yet: no cursor at %s", key)
 	default:
-		d.ok("the cursor %s is there, written %d times", key, resp.Kvs[0].Version)
+		d.ok("the cursor %s is there, written %s", key, status.Count(uint64(resp.Kvs[0].Version), "time", "times"))
 	}
 }
 
@@ -133,6 +134,6 @@ func (d *doctor) ownConsumer(ctx context.Context, nc *nats.Conn, refusals *conn.
 		}
 		d.fail(err)
 	default:
-		d.ok("%d messages wait on the hub for this edge", consumer.CachedInfo().NumPending)
+		d.ok("%s on the hub for this edge", status.Count(consumer.CachedInfo().NumPending, "message waits", "messages wait"))
 	}
 }
