@@ -61,8 +61,11 @@ func drawSamples(p *page, samples []command.Sample, most int, total uint64) {
 	}
 }
 
-// drawParkedScope names parked keys that a comparison had to leave out.
+// drawParkedScope names keys that a comparison had to leave out.
 func drawParkedScope(p *page, e *errand) {
+	if e.task.Local > 0 {
+		p.line("  %s, and not compared", status.Count(uint64(e.task.Local), "key is what the edge made of it, as its rule says", "keys are what the edge made of them, as their rules say"))
+	}
 	if e.task.Parked == 0 {
 		return
 	}

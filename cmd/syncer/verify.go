@@ -29,6 +29,9 @@ Edges verify themselves with every heartbeat; this command does it now, and with
 --deep it reads the source and the target themselves, not only what the exporter
 and the importer remember of them.
 
+Keys that hold what the edge made of them because their rule says so (edge-wins,
+merge, ignoreFields) are counted and not compared.
+
 Exit code: 0 equal; 1 different; more than 1 when it cannot be told: 3 the
 comparison failed or parked keys were left out, 4 no answer in time, 5
 unreachable, 6 refused. Of many edges the worst counts, and not to be told is

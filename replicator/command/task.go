@@ -37,7 +37,7 @@ type Task struct {
 	// Revision of the source at which the two sides were compared.
 	Revision int64 `json:"revision,omitempty"`
 	// What was found: keys that are equal, that are missing or different at
-	// the target, and that only the target has. Parked keys are not counted.
+	// the target, and that only the target has. What is not compared is not counted.
 	Equal  uint64 `json:"equal"`
 	Put    uint64 `json:"put"`
 	Delete uint64 `json:"delete"`
@@ -51,8 +51,12 @@ type Task struct {
 	// Speed is what was measured of the link to this edge, in bytes per second;
 	// 0 when nothing was measured yet.
 	Speed float64 `json:"bytesPerSecond,omitempty"`
-	// Parked is how many keys of the scope are parked and so not compared.
+	// Parked is how many keys of the scope wait for somebody and so are not
+	// compared.
 	Parked int `json:"parked,omitempty"`
+	// Local is how many hold what the edge made of them, as their rules say: they
+	// are not compared either, and wait for nobody.
+	Local int `json:"local,omitempty"`
 
 	// Samples are some of the keys that differ, of Diff and Verify.
 	Samples []Sample `json:"samples,omitempty"`

@@ -119,6 +119,18 @@ func (p *parked) in(r change.Range) []*parkedKey {
 	return all[lo:hi]
 }
 
+// count is how many keys of a range wait for somebody, and how many for nobody.
+func (p *parked) count(r change.Range) (waiting, settled int) {
+	for _, k := range p.in(r) {
+		if status.Settled(k.group.Why) {
+			settled++
+		} else {
+			waiting++
+		}
+	}
+	return waiting, settled
+}
+
 func byKeyOf(k *parkedKey, key []byte) int { return bytes.Compare(k.Key, key) }
 
 func (p *parked) overlay(ranges []change.Range) *overlay {

@@ -121,7 +121,7 @@ func (a *applier) startComparison(ctx context.Context, t *task) error {
 	if t.command.Prefix != "" {
 		c.scope = change.PrefixRange([]byte(t.command.Prefix))
 	}
-	t.shown.Parked = len(a.parked.in(c.scope))
+	t.shown.Parked, t.shown.Local = a.parked.count(c.scope)
 	if c.dry {
 		a.im.pace.begin(t)
 	}
