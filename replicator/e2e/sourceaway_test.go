@@ -98,6 +98,32 @@ func TestSourceIsAway(t *testing.T) {
 	}
 }
 
+// Edges that hear nothing attach again, to see whether it is the link. While it
+// is the source, all edges of a fleet do, so they do it less and less often.
+func TestEdgesAskRarelyWhileTheSourceIsAway(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	journal := s.keepJournal()
+	s.put("/apps/a", "1")
+	s.startExporter()
+	s.startImporter()
+	s.settle()
+	s.source.Stop()
+	attached := func(times int) time.Time {
+		s.t.Helper()
+		s.until(fmt.Sprintf("the edge has attached %d times", times), func() bool { return strings.Count(journal.String(), "edge attached") >= times })
+		return time.Now()
+	}
+	before := strings.Count(journal.String(), "edge attached")
+	first := attached(before + 1)
+	if third := attached(before + 3); third.Sub(first) < 5900*time.Millisecond {
+		t.Errorf("the edge attached twice more within %v, want waits of 2 and 4 seconds", third.Sub(first))
+	}
+	s.start(s.source.Start)
+	s.put("/apps/a", "2")
+	s.settle()
+}
+
 // overALink gives the site's exporter a link of its own to the source.
 func (s *site) overALink() *testbed.Proxy {
 	s.t.Helper()

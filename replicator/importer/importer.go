@@ -66,7 +66,8 @@ type Importer struct {
 	retried time.Time   // when refused groups were last tried again
 	again   again
 
-	dead deadEnd
+	dead  deadEnd
+	quiet quiet
 }
 
 // New makes an importer over a hub connection, which stays the caller's and

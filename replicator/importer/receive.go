@@ -63,10 +63,11 @@ func (l *link) follow(m jetstream.Message) (keep bool, err error) {
 // receive moves messages from the feed to the inbox until something fails. A
 // message is acknowledged when it is durable in the inbox.
 func (s *session) receive(ctx context.Context) error {
-	silence := max(silentBeats*s.profile.Heartbeat, 2*time.Second)
+	s.im.quiet.attached()
 	kept := time.Now()
 	var flow meter
 	for {
+		silence := s.im.quiet.patience(s.profile.Heartbeat)
 		batch, err := s.feed.Next(ctx, silence, receiveBytes)
 		if err != nil {
 			return err
@@ -92,6 +93,7 @@ func (s *session) receive(ctx context.Context) error {
 		}
 		if len(records) > 0 {
 			kept = time.Now()
+			s.im.quiet.heard()
 		} else if time.Since(kept) > silence {
 			return fmt.Errorf("%w: nothing that follows the chain for %v", jetstream.ErrFeedEnded, silence)
 		}
@@ -101,10 +103,6 @@ func (s *session) receive(ctx context.Context) error {
 		s.im.view.received(s.link.revision, dropped)
 	}
 }
-
-// silentBeats is how many heartbeats may be missing before the edge asks
-// whether the exporter is still there.
-const silentBeats = 4
 
 // keep appends records and acknowledges the last message of their batch. The
 // inbox blocks while it is full, and so the hub stops delivering. An append
