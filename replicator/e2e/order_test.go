@@ -254,6 +254,30 @@ func TestPausedEdgeIsSentNothingTwice(t *testing.T) {
 	}
 }
 
+// A paused edge deletes nothing that an older policy left there either, and comes
+// back whatever somebody changed there meanwhile.
+func TestPausedEdgeCleansNothingUp(t *testing.T) {
+	t.Parallel()
+	s, d := guardedSite(t)
+	s.changePolicy(d, leanPolicy)
+	drop := s.stopped("(no longer in the policy)").ID
+	s.done(about(command.Drop, drop))
+	s.done(command.New(command.Pause))
+	s.report("is paused", in(status.Paused))
+	s.putTarget("/apps/theirs", "1")
+	d.stopImporter()
+	mark := s.reports.mark()
+	d.stopImporter = s.startImporter()
+	s.reportSince(mark, "is paused after a restart", in(status.Paused))
+	s.done(about(command.Drop, drop)) // it runs, and obeys
+	if s.held("/apps/theirs") != 1 {
+		t.Error("a paused edge deletes")
+	}
+	s.done(command.New(command.Resume))
+	s.until("what is left of the older policy is gone", func() bool { return s.held("/apps/theirs") == 0 })
+	s.report("says what it holds", in(status.Degraded))
+}
+
 // What the guard stopped is carried out when somebody approves it by name.
 func TestApprove(t *testing.T) {
 	t.Parallel()

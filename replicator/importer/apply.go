@@ -69,6 +69,7 @@ type applier struct {
 	merging   map[string]struct{} // keys that get another value than the source's
 	notes     []ledger.Record     // decisions that are not on record yet
 	rejoin    []change.Change     // what a chunk has of keys that the edge changed
+	tidied    bool                // what the policy of this session asks for is done
 }
 
 // place names a frame.
@@ -85,6 +86,11 @@ func (a *applier) run(ctx context.Context, drain bool) (err error) {
 	for {
 		if err := a.expire(); err != nil {
 			return err
+		}
+		if !drain {
+			if err := a.tidy(ctx); err != nil {
+				return err
+			}
 		}
 		if err := a.obey(ctx); err != nil {
 			return err

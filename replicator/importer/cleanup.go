@@ -10,6 +10,23 @@ import (
 	"github.com/syncer-io/syncer/replicator/change"
 )
 
+// tidy brings the target to the policy that the edge is attached for, once: keys
+// go that it does not select, and those that it does not leave to the edge any more
+// are compared. A paused edge does it when it is resumed.
+func (a *applier) tidy(ctx context.Context) error {
+	if a.tidied || a.cursor.Paused {
+		return nil
+	}
+	if err := a.cleanUp(ctx); err != nil {
+		return err
+	}
+	if err := a.revise(ctx); err != nil {
+		return err
+	}
+	a.tidied = true
+	return nil
+}
+
 // cleanUp deletes what an older policy selected and this one does not, unless
 // its rule left orphans. Keys that were released before are the edge's own.
 func (a *applier) cleanUp(ctx context.Context) error {

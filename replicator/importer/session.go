@@ -237,12 +237,6 @@ func (im *Importer) follow(ctx context.Context, a *applier, p profile, reply *je
 	if !a.cursor.Consistent {
 		a.comparison.begin("the target does not hold a complete copy yet")
 	}
-	if err := a.cleanUp(ctx); err != nil {
-		return err
-	}
-	if err := a.revise(ctx); err != nil {
-		return err
-	}
 	im.view.attach(true, p.Heartbeat)
 	im.view.fed(reply.Channel)
 	im.logger.Info("attached", "channel", reply.Channel, "action", reply.Action, "position", reply.Head.Position.String(), "reason", reply.Reason, "exporter", reply.Exporter)

@@ -250,7 +250,7 @@ func (a *applier) blind(ctx context.Context) error {
 // reports whether it was that.
 func (a *applier) dirty(ctx context.Context, err error) (bool, error) {
 	var d *target.Dirty
-	if !errors.As(err, &d) {
+	if !errors.As(err, &d) || a.cursor.Paused { // a paused edge deals with none
 		return false, err
 	}
 	return true, a.noticeUpTo(ctx, d.Revision)
