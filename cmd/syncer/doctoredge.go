@@ -60,7 +60,7 @@ func (d *doctor) inbox(path string) {
 	case s.Damage != nil:
 		d.warn("start the importer: it asks again for what is missing", "the inbox is damaged: %v", s.Damage)
 	default:
-		d.ok("inbox: %s, %s on disk", status.Count(uint64(s.Records), "record waits", "records wait"), size(s.FileBytes))
+		d.ok("inbox: %s, %s on disk", status.Count(s.Records, "record waits", "records wait"), size(s.FileBytes))
 	}
 }
 
