@@ -424,3 +424,23 @@ func TestCommandWaitsForItsEdge(t *testing.T) {
 		})
 	}
 }
+
+// Commands keep their order, also when the edge passes over the first of them and
+// comes past the second: of a pause and the resume after it the last one counts.
+func TestCommandsKeepTheirOrder(t *testing.T) {
+	t.Parallel()
+	s, d := guardedSite(t)
+	d.stopImporter()
+	pause, resume := command.New(command.Pause), command.New(command.Resume)
+	s.ask("store-1", pause)
+	s.changePolicy(d, leanPolicy) // what comes is no continuation of what the edge has
+	s.ask("store-1", resume)
+	mark := s.reports.mark()
+	d.stopImporter = s.startImporter()
+	s.reportSince(mark, "has done both and is not paused", func(e status.Edge) bool {
+		done := func(c command.Command) bool {
+			return slices.ContainsFunc(e.Tasks, func(t command.Task) bool { return t.ID == c.ID && t.State == command.Done })
+		}
+		return done(pause) && done(resume) && e.State == status.Halted // it asks about the rule that is gone
+	})
+}

@@ -51,13 +51,14 @@ func (c *channel) attach(ctx context.Context, edge string, req *jetstream.Attach
 	if err != nil {
 		return nil, err
 	}
+	reply.Orders = fitting(passed)
 	if err := c.log.SetConsumer(ctx, edge, c.name, start, from); err != nil {
 		return nil, err
 	}
 	c.mu.Lock()
 	c.edges[edge] = struct{}{}
 	c.mu.Unlock()
-	c.sendAgain(edge, passed)
+	c.sendAgain(edge, passed[len(reply.Orders):])
 	select {
 	case c.requests <- request{edge: edge, beat: true}:
 	default: // the next heartbeat is as good

@@ -81,8 +81,27 @@ func (c *channel) publishCommand(ctx context.Context, r request) error {
 	return c.chain.order(ctx, r.edge, o.command.ID, c.at(), raw, stored)
 }
 
-// sendAgain queues commands that an edge passed over, because it goes on from a
-// later place of the stream. The edge does once what it has done already.
+// maxOrders bounds the bytes of commands in the answer to an attach.
+const maxOrders = 384 << 10
+
+// fitting are the oldest of the commands that an edge passed over, because it goes on
+// from a later place of the stream. They are in the answer to its attach, so that it
+// has them before those that were given later: of a pause and the resume after it the
+// last one counts.
+func fitting(messages []jetstream.Message) [][]byte {
+	var out [][]byte
+	size := 0
+	for _, m := range messages {
+		if size += len(m.Data); size > maxOrders {
+			break
+		}
+		out = append(out, m.Data)
+	}
+	return out
+}
+
+// sendAgain queues the rest, if the commands are too many. The edge does once what
+// it has done already.
 func (c *channel) sendAgain(edge string, messages []jetstream.Message) {
 	sent := make(map[string]bool, len(messages))
 	for _, m := range messages {

@@ -7,9 +7,8 @@ import (
 	"github.com/syncer-io/syncer/replicator/jetstream"
 )
 
-// An edge that attaches behind a command is sent it again. An exporter that dies
-// before it did must not have forgotten it: the operator was told that the hub
-// holds it.
+// An edge that attaches behind a command gets it with the answer. The one whose
+// answer was lost gets it with the next: the operator was told that the hub holds it.
 func TestCommandOutlivesAnAttachThatWasCutOff(t *testing.T) {
 	b := newBench(t)
 	b.put("/apps/first")
@@ -32,20 +31,36 @@ func TestCommandOutlivesAnAttachThatWasCutOff(t *testing.T) {
 		if err := c.chain.pub.Flush(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.attach(t.Context(), "store-1", &jetstream.AttachRequest{}); err != nil {
+		reply, err := c.attach(t.Context(), "store-1", &jetstream.AttachRequest{})
+		if err != nil {
 			t.Fatal(err)
 		}
 		c.stopWatching()
-		shut() // and nothing of what was queued is published
-		close(c.requests)
-		again := 0
-		for r := range c.requests {
-			if r.command != nil && r.command.command.ID == given.ID {
-				again++
-			}
+		shut()
+		if len(reply.Orders) != 1 {
+			t.Fatalf("attach %d is answered with %d commands, want 1", term+1, len(reply.Orders))
 		}
-		if again != 1 {
-			t.Errorf("attach %d sends the command again %d times, want 1", term+1, again)
+		if got, _, err := command.FromMessage(reply.Orders[0]); err != nil || got.ID != given.ID {
+			t.Errorf("attach %d is answered with the command %+v, %v", term+1, got, err)
+		}
+	}
+}
+
+// Commands that are too many for the answer are sent behind it.
+func TestCommandsThatDoNotFitTheAnswer(t *testing.T) {
+	big := func(n int) jetstream.Message { return jetstream.Message{Data: make([]byte, n)} }
+	for _, c := range []struct {
+		sizes []int
+		fit   int
+	}{
+		{nil, 0}, {[]int{maxOrders}, 1}, {[]int{maxOrders + 1}, 0}, {[]int{maxOrders / 2, maxOrders / 2, 1}, 2}, {[]int{10, maxOrders, 10}, 1},
+	} {
+		var messages []jetstream.Message
+		for _, n := range c.sizes {
+			messages = append(messages, big(n))
+		}
+		if got := len(fitting(messages)); got != c.fit {
+			t.Errorf("of %v the first %d fit, want %d", c.sizes, got, c.fit)
 		}
 	}
 }

@@ -52,6 +52,9 @@ func (im *Importer) session(ctx context.Context) error {
 		return err
 	}
 	failpoint.Hit(failpoint.AttachAfter)
+	for _, message := range reply.Orders { // before it comes to later ones
+		im.order(message)
+	}
 	if len(reply.Ranges) == 0 {
 		return errors.New("the exporter names no keys that the channel delivers: nothing is cleaned up on such a word")
 	}

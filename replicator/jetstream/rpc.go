@@ -98,6 +98,9 @@ type AttachReply struct {
 	Heartbeat time.Duration     `json:"heartbeat"`
 	Exporter  string            `json:"exporter"`
 	Reason    string            `json:"reason,omitempty"`
+	// Orders are the messages with commands that the edge does not come past any
+	// more, oldest first. Those that it will come past were given later.
+	Orders [][]byte `json:"orders,omitempty"`
 }
 
 // ReplyError is a refusal.
