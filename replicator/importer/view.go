@@ -141,7 +141,7 @@ func (v *view) verified(revision int64, d digest.Digest) {
 
 func (v *view) heard(sent time.Time, s change.State) {
 	v.update(func() {
-		v.edge.Heartbeat, v.heardAt = sent, time.Now()
+		v.edge.Heartbeat, v.heardAt, v.sent = sent, time.Now(), sent
 		v.edge.SourceRevision = max(v.edge.SourceRevision, s.SourceRevision)
 		v.edge.Refused = s.Refused
 	})
