@@ -331,7 +331,7 @@ func (c *chaos) heal() {
 		}
 		e := edges[len(edges)-1]
 		left := slices.ContainsFunc(e.Tasks, func(t command.Task) bool { return !t.State.Ended() })
-		return e.State == status.InSync && e.ParkedKeys == 0 && !left
+		return e.State == status.InSync && e.ParkedKeys == 0 && !left && e.VerifiedRevision >= c.sourceRevision()
 	})
 	c.settle()
 }
