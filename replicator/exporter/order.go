@@ -81,8 +81,9 @@ func (c *channel) publishCommand(ctx context.Context, r request) error {
 	return c.chain.order(ctx, r.edge, o.command.ID, c.at(), raw, stored)
 }
 
-// maxOrders bounds the bytes of commands in the answer to an attach.
-const maxOrders = 384 << 10
+// maxOrders bounds the bytes of commands in the answer to an attach. A third more as
+// base64, they leave half of what the smallest hub takes to the rest of the answer.
+const maxOrders = jetstream.MaxMessage * 3 / 8
 
 // fitting are the oldest of the commands that an edge passed over, because it goes on
 // from a later place of the stream. They are in the answer to its attach, so that it

@@ -87,13 +87,13 @@ func (a *applier) run(ctx context.Context, drain bool) (err error) {
 		if err := a.expire(); err != nil {
 			return err
 		}
-		if !drain {
+		if err := a.obey(ctx); err != nil {
+			return err
+		}
+		if !drain { // before anything is applied, also when it was just resumed
 			if err := a.tidy(ctx); err != nil {
 				return err
 			}
-		}
-		if err := a.obey(ctx); err != nil {
-			return err
 		}
 		if err := a.notice(ctx); err != nil {
 			return err
