@@ -144,6 +144,7 @@ func (s *Source) open(ctx context.Context, req request) (*stream, error) {
 // waits for the sink: a watch that is read slowly holds memory at the source.
 func (s *Source) receive(ctx context.Context, st *stream, q *queue, req request) error {
 	a := &assembler{sel: s.sel, queue: q, resolved: req.from - 1}
+	announced := false
 	for {
 		resp, err := st.Recv()
 		if err != nil {
@@ -156,7 +157,10 @@ func (s *Source) receive(ctx context.Context, st *stream, q *queue, req request)
 		case resp.Canceled:
 			return reason(resp.CancelReason)
 		case resp.Created:
+			announced = true
 			continue
+		case !announced && len(resp.Events) == 0:
+			continue // the server holds events back until then, but not its progress: it may be ahead of them
 		}
 		if err := a.add(resp); err != nil {
 			return err
