@@ -220,7 +220,7 @@ func (im *Importer) sessions(ctx context.Context) error {
 	for {
 		began := time.Now()
 		err := im.session(ctx)
-		im.view.attach(false, 0)
+		im.view.detach()
 		if errors.Is(err, wal.ErrFailed) {
 			err = im.reopenInbox(ctx, err)
 		}

@@ -47,7 +47,7 @@ func (im *Importer) session(ctx context.Context) error {
 		}
 	}
 	failpoint.Hit(failpoint.AttachBefore)
-	reply, err := im.attach(ctx, a, head, seq, policy)
+	reply, at, err := im.attach(ctx, a, head, seq, policy)
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (im *Importer) session(ctx context.Context) error {
 			return err
 		}
 	}
-	return im.follow(ctx, a, p, reply)
+	return im.follow(ctx, a, p, reply, at)
 }
 
 // drain applies what the inbox holds and fits the target's cursor.
@@ -117,8 +117,8 @@ func (im *Importer) emptyInbox(ctx context.Context, p profile, cause error) (*ap
 	return im.prepare(ctx, p)
 }
 
-// attach asks the exporter until it answers.
-func (im *Importer) attach(ctx context.Context, a *applier, head change.Head, seq uint64, policy string) (*jetstream.AttachReply, error) {
+// attach asks the exporter until it answers. at is when it did, by its clock.
+func (im *Importer) attach(ctx context.Context, a *applier, head change.Head, seq uint64, policy string) (_ *jetstream.AttachReply, at time.Time, err error) {
 	req := &jetstream.AttachRequest{Head: head, Seq: seq, Policy: policy, Instance: im.cfg.Instance, Version: im.cfg.Version}
 	// A question that an exporter took to its grave is asked again soon; a slow
 	// link gets more time with each.
@@ -134,10 +134,10 @@ func (im *Importer) attach(ctx context.Context, a *applier, head change.Head, se
 		if err == nil {
 			im.view.trouble(partHub, nil)
 			im.view.trouble(partPair, nil)
-			return reply.Attach, nil
+			return reply.Attach, reply.Now, nil
 		}
 		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+			return nil, at, context.Cause(ctx)
 		}
 		var f *fault.Error
 		if errors.As(err, &f) && f.Class == fault.Refused {
@@ -147,7 +147,7 @@ func (im *Importer) attach(ctx context.Context, a *applier, head change.Head, se
 			im.view.trouble(partHub, im.unreachable(err))
 		}
 		if err := im.rest(ctx, a, pause); err != nil {
-			return nil, err
+			return nil, at, err
 		}
 	}
 }
@@ -216,8 +216,9 @@ func (im *Importer) ask(ctx context.Context, req jetstream.Request, patience tim
 	return jetstream.Ask(ctx, im.nc, im.cfg.Source, im.cfg.Name, req)
 }
 
-// follow receives and applies from where the exporter attached the edge.
-func (im *Importer) follow(ctx context.Context, a *applier, p profile, reply *jetstream.AttachReply) error {
+// follow receives and applies from where the exporter attached the edge, at a time
+// of its clock.
+func (im *Importer) follow(ctx context.Context, a *applier, p profile, reply *jetstream.AttachReply, at time.Time) error {
 	if reply.Action == jetstream.Resync {
 		if err := im.restart(ctx, a, reply); err != nil {
 			return err
@@ -240,7 +241,7 @@ func (im *Importer) follow(ctx context.Context, a *applier, p profile, reply *je
 	if !a.cursor.Consistent {
 		a.comparison.begin("the target does not hold a complete copy yet")
 	}
-	im.view.attach(true, p.Heartbeat)
+	im.view.attach(at, p.Heartbeat)
 	im.view.fed(reply.Channel)
 	im.logger.Info("attached", "channel", reply.Channel, "action", reply.Action, "position", reply.Head.Position.String(), "reason", reply.Reason, "exporter", reply.Exporter)
 	defer im.release(a)

@@ -35,7 +35,8 @@ type view struct {
 	heardAt   time.Time // by the local clock
 	sent      time.Time // when the newest applied frame was sent
 	attached  bool
-	proven    bool        // a heartbeat of this attachment was verified
+	since     time.Time   // when the exporter attached it, by the exporter's clock
+	proven    bool        // a heartbeat that was sent then or later was verified
 	repairs   string      // reason of the repair that runs
 	asking    []time.Time // since when requests to the target are under way
 	inbox     inbox       // nil until it is open
@@ -135,7 +136,8 @@ func (v *view) verified(revision int64, d digest.Digest) {
 	v.update(func() {
 		v.edge.VerifiedRevision, v.edge.Keys, v.edge.Digest = revision, d.Count, d.String()
 		v.edge.RangesLeft, v.edge.BytesLeft, v.repairs = 0, 0, ""
-		v.proven = true
+		// One heartbeat of tolerance, for the one that is sent while the exporter answers.
+		v.proven = v.proven || !v.sent.Before(v.since.Add(-v.heartbeat))
 	})
 }
 
@@ -239,14 +241,19 @@ func (v *view) rate(bytes int64) (speed float64, transfer int64) {
 	return v.speed, int64(float64(bytes) * ratio)
 }
 
-func (v *view) attach(attached bool, heartbeat time.Duration) {
+// attach notes that the edge was attached at a time of the exporter's clock. What
+// it reads first may have been sent long before.
+func (v *view) attach(at time.Time, heartbeat time.Duration) {
 	v.update(func() {
-		v.attached, v.proven = attached, false
+		v.attached, v.proven, v.since, v.heardAt = true, false, at, time.Now()
 		if heartbeat > 0 {
 			v.heartbeat = heartbeat
 		}
-		v.heardAt = time.Now()
 	})
+}
+
+func (v *view) detach() {
+	v.update(func() { v.attached, v.proven, v.heardAt = false, false, time.Now() })
 }
 
 // fed notes whose frames the edge gets.
