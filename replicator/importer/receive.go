@@ -78,15 +78,15 @@ func (s *session) receive(ctx context.Context) error {
 			if speed, ok := flow.took(time.Now(), len(d.Data)); ok {
 				s.im.view.flowed(speed)
 			}
+			if s.im.order(d.Data) {
+				continue // it is for this edge, whatever frames it stands between
+			}
 			keep, err := s.link.follow(d.Message)
 			if err != nil {
 				return errors.Join(err, s.keep(ctx, records, nil))
 			}
 			if !keep {
 				dropped++
-				continue
-			}
-			if s.im.order(d.Data) {
 				continue
 			}
 			records = append(records, encodeRecord(d.Seq, d.Data))

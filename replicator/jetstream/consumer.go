@@ -32,9 +32,12 @@ type Feed struct {
 	failed   chan error
 	consume  jetstream.ConsumeContext
 	stop     chan struct{}
+	count    uint64 // how many messages the hub had handed out with the last one
+	lost     error  // what Next returns after what came before a message that was lost
 }
 
-// OpenFeed starts to read the edge's consumer of a source.
+// OpenFeed starts to read the edge's consumer of a source, from which nothing was
+// read since the exporter made it.
 func OpenFeed(ctx context.Context, nc *nats.Conn, source, edge string) (*Feed, error) {
 	js, err := jetstream.New(nc)
 	if err != nil {
@@ -78,14 +81,22 @@ func (f *Feed) fail(_ jetstream.ConsumeContext, err error) {
 
 // Next waits for a message and takes along those that are already here, up to
 // about size bytes, in the order of the stream. It fails with ErrFeedEnded
-// when the hub or the consumer is gone, or when nothing came for silence.
+// when the hub or the consumer is gone, when nothing came for silence, or when a
+// message was lost between the hub and here.
 func (f *Feed) Next(ctx context.Context, silence time.Duration, size int) ([]Delivery, error) {
+	if f.lost != nil {
+		return nil, f.lost
+	}
 	timer := time.NewTimer(silence)
 	defer timer.Stop()
 	var out []Delivery
 	select {
 	case m := <-f.messages:
-		out = append(out, deliver(m))
+		d, err := f.deliver(m)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, d)
 	case err := <-f.failed:
 		return nil, fmt.Errorf("%w: %w", ErrFeedEnded, err)
 	case <-timer.C:
@@ -96,7 +107,11 @@ func (f *Feed) Next(ctx context.Context, silence time.Duration, size int) ([]Del
 	for n := len(out[0].Data); n < size; {
 		select {
 		case m := <-f.messages:
-			out = append(out, deliver(m))
+			d, err := f.deliver(m)
+			if err != nil {
+				return out, nil // the next call says so
+			}
+			out = append(out, d)
 			n += len(m.Data())
 		default:
 			return out, nil
@@ -111,13 +126,22 @@ type Delivery struct {
 	msg jetstream.Msg
 }
 
-func deliver(m jetstream.Msg) Delivery {
-	d := Delivery{Message: Message{Subject: m.Subject(), Data: m.Data()}, msg: m}
-	if meta, err := m.Metadata(); err == nil {
-		d.Seq = meta.Sequence.Stream
-		d.Time = meta.Timestamp
+// deliver takes the next message that the hub handed out. The hub counts a message
+// as delivered when it has handed it to a connection, or even to a pull of the
+// connection before: without a look at its count, one that a link lost is lost.
+func (f *Feed) deliver(m jetstream.Msg) (Delivery, error) {
+	meta, err := m.Metadata()
+	switch {
+	case err != nil:
+		f.lost = fmt.Errorf("%w: a message on %s does not say where it stands: %w", ErrFeedEnded, m.Subject(), err)
+	case meta.Sequence.Consumer != f.count+1:
+		f.lost = fmt.Errorf("%w: of what it handed out, number %d came after %d: what is between was lost on the way", ErrFeedEnded, meta.Sequence.Consumer, f.count)
 	}
-	return d
+	if f.lost != nil {
+		return Delivery{}, f.lost
+	}
+	f.count++
+	return Delivery{Message{Subject: m.Subject(), Data: m.Data(), Seq: meta.Sequence.Stream, Time: meta.Timestamp}, m}, nil
 }
 
 // Ack tells the hub that this message, and all before it, need not be

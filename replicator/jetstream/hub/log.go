@@ -49,9 +49,8 @@ func (l *serverLog) Warnf(format string, v ...any) { l.log.Warn(fmt.Sprintf(form
 
 // Errorf implements server.Logger.
 func (l *serverLog) Errorf(format string, v ...any) {
-	line := fmt.Sprintf(format, v...)
-	l.log.Error(line)
-	if !isWriteError(line) {
+	l.log.Error(fmt.Sprintf(format, v...))
+	if !isWriteError(format) {
 		return
 	}
 	select {
@@ -60,9 +59,15 @@ func (l *serverLog) Errorf(format string, v ...any) {
 	}
 }
 
-func isWriteError(line string) bool {
-	line = strings.ToLower(line)
-	return strings.Contains(line, "critical write error") || strings.Contains(line, "will be disabled")
+// isWriteError judges what the server itself says, and where it says it from: in the
+// values of a line, and behind a client's address, is what anybody sent.
+func isWriteError(format string) bool {
+	own := func(part string) bool { return strings.HasPrefix(format, part) }
+	if !own("JetStream ") && !own("Filestore [") && !own("RAFT [") {
+		return false
+	}
+	format = strings.ToLower(format)
+	return strings.Contains(format, "critical write error") || strings.Contains(format, "will be disabled")
 }
 
 // Fatalf implements server.Logger. The embedding process goes on.
