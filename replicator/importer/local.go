@@ -146,6 +146,7 @@ func (a *applier) judge(ctx context.Context, e edit) (*mend, error) {
 
 // stoodBefore is what the target held before an edit, if it still knows.
 func (a *applier) stoodBefore(ctx context.Context, e edit) (conflict.Value, bool, error) {
+	defer a.im.view.ask()()
 	base, found, err := a.target.Before(ctx, e.Key, e.first)
 	if errors.Is(err, target.ErrCompacted) {
 		return conflict.Value{}, false, nil

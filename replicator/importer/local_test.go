@@ -174,6 +174,24 @@ func TestLocalEditsArePutBack(t *testing.T) {
 	}
 }
 
+// What a target told of just before it was wiped is not asked for without end.
+func TestEditOfATargetThatWasWiped(t *testing.T) {
+	e := testbed.NewEtcd(t, testbed.EtcdConfig{Fast: true})
+	s := newSiteBy(t, e.Client(), e.Client(), conflict.SourceWins)
+	s.edit("/flags/01", "local")
+	if err := s.sight.wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Wipe(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := s.notice(ctx); err == nil || ctx.Err() != nil {
+		t.Errorf("an edit of a target that was wiped since: %v", err)
+	}
+}
+
 // With edge-wins the edge's value stays, whatever the source sends, until both
 // have the same.
 func TestEdgeWins(t *testing.T) {

@@ -147,7 +147,8 @@ type valueAt struct {
 	modRev int64
 }
 
-// getAt is a key as of a revision, nil when it did not exist.
+// getAt is a key as of a revision, nil when it did not exist. A target that is away
+// is waited for.
 func (t *Target) getAt(ctx context.Context, key string, revision int64, opts ...clientv3.OpOption) (*valueAt, error) {
 	pause := newPause()
 	for {
@@ -161,6 +162,8 @@ func (t *Target) getAt(ctx context.Context, key string, revision int64, opts ...
 			return &valueAt{resp.Kvs[0].Value, resp.Kvs[0].ModRevision}, nil
 		case errors.Is(err, rpctypes.ErrCompacted):
 			return nil, fmt.Errorf("%w: read key %q at revision %d", ErrCompacted, key, revision)
+		case errors.Is(err, rpctypes.ErrFutureRev): // it comes, but as another one
+			return nil, fmt.Errorf("read key %q at revision %d, which the target told of and does not have: it was restored or wiped", key, revision)
 		}
 		if werr := wait(ctx, pause); werr != nil {
 			return nil, fmt.Errorf("read key %q at revision %d: %w", key, revision, t.explain(err, key))

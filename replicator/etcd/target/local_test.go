@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/syncer-io/syncer/replicator/change"
 )
@@ -145,6 +146,21 @@ func TestBeforeIsWhatStoodThere(t *testing.T) {
 	}
 	if _, found, err = b.Before(t.Context(), []byte("/app/none"), rev); found || err != nil {
 		t.Errorf("found %t, %v", found, err)
+	}
+}
+
+// A target that was wiped is not asked for ever for what it told of before.
+func TestBeforeOfAnotherHistoryEnds(t *testing.T) {
+	b := newBench(t)
+	b.edit("/app/a", "local")
+	_, rev, err := b.Get(t.Context(), []byte("/app/a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if _, _, err := b.Before(ctx, []byte("/app/a"), rev+100); err == nil || ctx.Err() != nil {
+		t.Errorf("what stood before a revision that is not there: %v", err)
 	}
 }
 
