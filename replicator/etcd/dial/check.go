@@ -38,11 +38,11 @@ type Server struct {
 
 const statusTimeout = 3 * time.Second
 
-// Check asks the cluster how it is. It fails when no endpoint answers, when
-// the server is older than 3.4, has found its data corrupt, or is a target
-// without space.
+// Check asks the cluster how it is. It fails when no endpoint answers, when a
+// server is older than 3.4 or, at a source, tells progress before the events, has
+// found its data corrupt, or is a target without space.
 func Check(ctx context.Context, cli *clientv3.Client, role Role) (Server, error) {
-	st, srv, err := firstStatus(ctx, cli)
+	st, srv, err := oldestStatus(ctx, cli)
 	if err != nil {
 		return Server{}, fmt.Errorf("%s: %w", role, err)
 	}
@@ -54,6 +54,12 @@ func Check(ctx context.Context, cli *clientv3.Client, role Role) (Server, error)
 		return srv, fault.New(fault.Check, "upgrade etcd to 3.4.42, 3.5.28, 3.6.9 or later",
 			"%s: etcd %s at %s is too old", role, st.Version, srv.Endpoint)
 	}
+	if floor, below := v.below(progressFloors); role == Source && below {
+		upgrade, _ := v.below(floors)
+		return srv, fault.New(fault.Check, fmt.Sprintf("upgrade etcd to %s or later", upgrade),
+			"%s: etcd %s at %s says of changes that it sent them before it does, so that they would be skipped; before %s that was a bug",
+			role, st.Version, srv.Endpoint, floor)
+	}
 	srv.Warnings = append(srv.Warnings, v.warnings(cli.Username != "")...)
 	if st.IsLearner {
 		srv.Warnings = append(srv.Warnings, fmt.Sprintf("etcd at %s is a learner and serves no requests", srv.Endpoint))
@@ -61,9 +67,10 @@ func Check(ctx context.Context, cli *clientv3.Client, role Role) (Server, error)
 	return srv, srv.alarms(st.Errors, role)
 }
 
-// firstStatus is the status of the first endpoint that answers. All are asked
-// at once: one that is down says nothing until time runs out.
-func firstStatus(ctx context.Context, cli *clientv3.Client) (*clientv3.StatusResponse, Server, error) {
+// oldestStatus is the status of the endpoint with the oldest version of those that
+// answer, the first of several. All are asked at once: one that is down says
+// nothing until time runs out.
+func oldestStatus(ctx context.Context, cli *clientv3.Client) (*clientv3.StatusResponse, Server, error) {
 	eps := cli.Endpoints()
 	status, failed := make([]*clientv3.StatusResponse, len(eps)), make([]error, len(eps))
 	var wg sync.WaitGroup
@@ -74,17 +81,22 @@ func firstStatus(ctx context.Context, cli *clientv3.Client) (*clientv3.StatusRes
 		})
 	}
 	wg.Wait()
-	first := slices.Index(failed, nil)
+	oldest := -1
+	for i, st := range status {
+		if failed[i] == nil && (oldest < 0 || olderThan(st.Version, status[oldest].Version)) {
+			oldest = i
+		}
+	}
 	failed = slices.DeleteFunc(failed, func(err error) bool { return err == nil })
-	if first < 0 && len(failed) == 1 {
+	if oldest < 0 && len(failed) == 1 {
 		return nil, Server{}, failed[0]
 	}
-	if first < 0 {
+	if oldest < 0 {
 		return nil, Server{}, errors.Join(failed...)
 	}
-	st := status[first]
+	st := status[oldest]
 	srv := Server{
-		Endpoint:  eps[first],
+		Endpoint:  eps[oldest],
 		Version:   st.Version,
 		ClusterID: st.Header.ClusterId,
 		MemberID:  st.Header.MemberId,

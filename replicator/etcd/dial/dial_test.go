@@ -556,11 +556,33 @@ func TestCheckOfOldServers(t *testing.T) {
 	}
 	for version, words := range map[string][]string{
 		"3.3.27": {"etcd 3.3.27", "too old", url, "upgrade etcd to 3.4.42"}, "2.3.8": {"too old", "source"}, "proxy": {`"proxy"`, "is an etcd"},
+		"3.4.24": {"etcd 3.4.24", "skipped", "before 3.4.25", "upgrade etcd to 3.4.42"}, "3.5.7": {"before 3.5.8", "upgrade etcd to 3.5.28"},
 	} {
 		cli.Maintenance = answering{real, version}
 		_, err := Check(t.Context(), cli, Source)
 		wants(t, err, fault.Check, words...)
 	}
+	cli.Maintenance = answering{real, "3.5.7"}
+	if srv, err := Check(t.Context(), cli, Target); err != nil || len(srv.Warnings) != 1 {
+		t.Errorf("a target of etcd 3.5.7: %+v, %v", srv, err)
+	}
+	// Of a cluster that is being upgraded, the oldest member counts.
+	cli.SetEndpoints(url, strings.Replace(url, "127.0.0.1", "localhost", 1))
+	cli.Maintenance = mixed{real}
+	if srv, err := Check(t.Context(), cli, Target); err != nil || srv.Version != "3.5.9" || !strings.Contains(srv.Endpoint, "localhost") {
+		t.Errorf("a cluster of 3.6.9 and 3.5.9: %+v, %v", srv, err)
+	}
+}
+
+// mixed is a cluster of 3.6.9 with one member of 3.5.9, localhost.
+type mixed struct{ clientv3.Maintenance }
+
+func (m mixed) Status(ctx context.Context, endpoint string) (*clientv3.StatusResponse, error) {
+	version := "3.6.9"
+	if strings.Contains(endpoint, "localhost") {
+		version = "3.5.9"
+	}
+	return answering{m.Maintenance, version}.Status(ctx, endpoint)
 }
 
 func TestExplainPassesThrough(t *testing.T) {

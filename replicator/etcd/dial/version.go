@@ -12,8 +12,11 @@ type version [3]int
 // The first versions without known bugs that lose or forge what we read, by
 // minor version.
 var (
-	floors     = []version{{3, 4, 42}, {3, 5, 28}, {3, 6, 9}}
-	authFloors = []version{{3, 5, 33}, {3, 6, 14}, {3, 7, 1}}
+	floors = []version{{3, 4, 42}, {3, 5, 28}, {3, 6, 9}}
+	// Below these an answer about progress goes past the events that it speaks of
+	// (etcd issue 15220).
+	progressFloors = []version{{3, 4, 25}, {3, 5, 8}}
+	authFloors     = []version{{3, 5, 33}, {3, 6, 14}, {3, 7, 1}}
 )
 
 // parseVersion reads 3.6.9, also with a suffix such as -rc.0.
@@ -44,6 +47,17 @@ func (v version) before(o version) bool {
 		}
 	}
 	return false
+}
+
+// olderThan reports whether a is a version before b. What is no version is older
+// than all: it is told of.
+func olderThan(a, b string) bool {
+	x, xerr := parseVersion(a)
+	y, yerr := parseVersion(b)
+	if xerr != nil || yerr != nil {
+		return xerr != nil && yerr == nil
+	}
+	return x.before(y)
 }
 
 // warnings names the floors that v is below.

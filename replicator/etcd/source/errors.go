@@ -58,7 +58,14 @@ var (
 	errCaughtUp = errors.New("the watch has caught up and needs no fragments any more")
 	errFull     = errors.New("the sink is slower than the source and the queue is full")
 	errSilent   = errors.New("the watch stopped answering while the source moved on")
+	// A member that takes in a snapshot begins its watches anew from the last
+	// event of each, whatever progress it told since.
+	errBegunAnew = errors.New("the server began the watch anew behind what it had told")
 )
+
+// errOldTerm is about a read that may have been answered by a member that has
+// taken in a snapshot: it names the term of the entry before, until the next.
+var errOldTerm = errors.New("the raft term went back")
 
 // errNothing refuses a source without ranges: watching nothing would look
 // like a source without changes.
@@ -87,12 +94,17 @@ func reason(text string) error {
 	return rpctypes.Error(errors.New(text))
 }
 
+// errLearner is the answer of a member that does not vote yet. Another one may
+// get the next request.
+var errLearner = rpctypes.Error(rpctypes.ErrGRPCNotSupportedForLearner)
+
 // transient reports whether the same request may succeed soon. A read changes
 // nothing, so trying again is always allowed.
 func transient(err error) bool {
 	for _, e := range []error{
 		rpctypes.ErrInvalidAuthToken, rpctypes.ErrAuthOldRevision, rpctypes.ErrLeaderChanged,
 		rpctypes.ErrNoLeader, rpctypes.ErrTimeout, rpctypes.ErrTooManyRequests,
+		errLearner, errOldTerm,
 	} {
 		if errors.Is(err, e) {
 			return true

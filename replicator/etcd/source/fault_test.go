@@ -72,7 +72,7 @@ func TestReplacedSourceThatOvertookWentBack(t *testing.T) {
 	}
 	proxy := testbed.NewProxy(t, e.Address())
 	cli := dialTest(t, proxy.Address())
-	f := startFollowing(t, newTestSource(cli, Options{}, "a"), 1, nil)
+	f := startFollowing(t, newTestSource(cli, Options{Patience: time.Second}, "a"), 1, nil)
 	last := put(t, e.Client(), "a", "1")
 	f.reach(last)
 	proxy.Refuse()

@@ -43,7 +43,7 @@ const leastMessage = 4 << 20
 // request, only the reader receives.
 type stream struct {
 	pb.Watch_WatchClient
-	heard atomic.Int64 // when the server last said something, in unix nanoseconds
+	heard atomic.Int64 // when the server last said something new, in unix nanoseconds
 }
 
 // follow opens one stream and delivers until it ends. It returns after its
@@ -97,7 +97,7 @@ func (s *Source) ended(ctx context.Context, q *queue, req request, err error) fo
 		f.final = true
 	case !req.fragments && tooLarge(err):
 		f.err = errLarge
-	case !errors.Is(err, errFull) && !errors.Is(err, errSilent) && !errors.Is(err, errCaughtUp):
+	case !errors.Is(err, errFull) && !errors.Is(err, errSilent) && !errors.Is(err, errCaughtUp) && !errors.Is(err, errBegunAnew):
 		f.final = !transient(err)
 		f.err = s.explain(err, fmt.Sprintf("watching from revision %d", f.resolved+1), s.sel.covering())
 	}
@@ -144,14 +144,20 @@ func (s *Source) open(ctx context.Context, req request) (*stream, error) {
 // waits for the sink: a watch that is read slowly holds memory at the source.
 func (s *Source) receive(ctx context.Context, st *stream, q *queue, req request) error {
 	a := &assembler{sel: s.sel, queue: q, resolved: req.from - 1}
-	announced := false
+	announced, told := false, int64(0)
 	for {
 		resp, err := st.Recv()
 		if err != nil {
 			return classify(ctx, err)
 		}
-		st.heard.Store(time.Now().UnixNano())
+		// A member that stands still and has a leader tells the same progress for ever.
+		if rev := resp.Header.GetRevision(); len(resp.Events) > 0 || rev > told {
+			told = rev
+			st.heard.Store(time.Now().UnixNano())
+		}
 		switch {
+		case resp.CompactRevision != 0 && resp.CompactRevision <= a.resolved+1:
+			return errBegunAnew
 		case resp.CompactRevision != 0:
 			return &Compacted{Revision: a.resolved + 1, CompactRevision: resp.CompactRevision}
 		case resp.Canceled:

@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -55,6 +56,25 @@ func (s *Source) head(ctx context.Context) (head, error) {
 		return head{}, s.explain(err, "asking the source for its revision", all)
 	}
 	return h, nil
+}
+
+// headAfter is head, asked again for Options.Patience at most while nothing but
+// its term says that it is not what comes after was.
+func (s *Source) headAfter(ctx context.Context, was head) (head, error) {
+	p := s.patience()
+	for {
+		h, err := s.head(ctx)
+		if err != nil || h.term >= was.term || h.differs(head{was.revision, was.cluster, 0}) != "" {
+			return h, err
+		}
+		err = p.wait(ctx, errOldTerm)
+		if errors.Is(err, errOldTerm) {
+			return h, nil // it stays so, and that is the answer
+		}
+		if err != nil {
+			return h, err
+		}
+	}
 }
 
 // retry repeats a read while the source is unreachable, for Options.Patience

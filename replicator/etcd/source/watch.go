@@ -71,7 +71,7 @@ func (w *watching) again(ctx context.Context, cause error) error {
 	log := w.source.log.With("cause", cause, "from", w.next)
 	large, full := errors.Is(cause, errLarge), errors.Is(cause, errFull)
 	switch {
-	case full, large, errors.Is(cause, errCaughtUp):
+	case full, large, errors.Is(cause, errCaughtUp), errors.Is(cause, errBegunAnew):
 		w.fragments = large || full && w.fragments
 		log.DebugContext(ctx, "source watch is opened again")
 		return nil
@@ -93,7 +93,7 @@ func (w *watching) again(ctx context.Context, cause error) error {
 // admit looks whether the watch can be opened: the source still is the one it
 // was, and the way is not too long.
 func (w *watching) admit(ctx context.Context) error {
-	now, err := w.source.head(ctx)
+	now, err := w.source.headAfter(ctx, w.was)
 	if err != nil {
 		return err
 	}
@@ -108,8 +108,9 @@ func (w *watching) admit(ctx context.Context) error {
 }
 
 // differs says why h cannot continue the history that stood at was, or "".
-// Terms and revisions that linearizable reads report only ever grow, so a
-// smaller one betrays a restored backup even when the other has caught up.
+// Revisions that linearizable reads report only ever grow, and so do terms but
+// for [errOldTerm], so a smaller one betrays a restored backup even when the
+// other has caught up.
 func (h head) differs(was head) string {
 	switch {
 	case h.revision < was.revision:
