@@ -65,7 +65,7 @@ func (t *Target) apply(ctx context.Context, p *put, newest func([]byte) int64) (
 		answer, err := a.send(ctx)
 		switch {
 		case err == nil:
-			return recordOf(p, a.head, answer)
+			return a.written(answer)
 		case !another(err):
 			return nil, err
 		}
@@ -169,13 +169,33 @@ func (a *applying) look(ctx context.Context) (*record, error) {
 		if err != nil {
 			return nil, err
 		}
-		return recordOf(a.put, a.head, live)
+		return a.written(live)
 	}
 	if err := a.judged(live); err != nil {
 		return nil, err
 	}
 	a.uid, a.guard, a.force = string(live.GetUID()), live.GetResourceVersion(), true
 	return nil, nil //nolint:nilnil // try again
+}
+
+// written is what the inventory remembers of an object that was applied. One that
+// the edge has not finished deleting will be gone, with all that was applied.
+func (a *applying) written(o *unstructured.Unstructured) (*record, error) {
+	if o.GetDeletionTimestamp() != nil {
+		return nil, &unfinished{a.put.name}
+	}
+	return recordOf(a.put, a.head, o)
+}
+
+// unfinished says that an object is still being deleted.
+type unfinished struct{ name name }
+
+func (u *unfinished) Error() string {
+	return fmt.Sprintf("the edge is deleting %s, and has not finished", u.name)
+}
+
+func (u *unfinished) refusal(key []byte) target.Refused {
+	return target.Refused{Key: key, Why: status.Waiting, Err: fault.New(fault.Check, "see which of its finalizers does not end; once it is gone it is made again", "%w", u)}
 }
 
 // judged fails when others did to the object what the caller does not know of.
@@ -218,7 +238,7 @@ func get(ctx context.Context, at dynamic.ResourceInterface, name string) (*unstr
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
 	live, err := at.Get(ctx, name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
+	if absent(err) {
 		return nil, nil //nolint:nilnil // there is none
 	}
 	return live, err
@@ -257,8 +277,15 @@ func (t *Target) remove(ctx context.Context, key []byte, newest func([]byte) int
 	for range mostTries {
 		err := d.send(ctx)
 		switch {
-		case err == nil, apierrors.IsNotFound(err):
+		case err == nil, absent(err):
 			return nil
+		case unserved(err):
+			served, err := t.elsewhere(ctx, d.old)
+			if served == nil || err != nil {
+				return err
+			}
+			d.at = t.resource(*served, n.namespace)
+			continue
 		case !apierrors.IsConflict(err):
 			return err
 		}

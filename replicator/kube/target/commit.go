@@ -297,9 +297,11 @@ func (b *batch) delete(ctx context.Context, key []byte) outcome {
 // failed tells what says something about the object from what says something
 // about the server.
 func (b *batch) failed(key []byte, n name, err error) outcome {
-	var m *misplaced
-	if errors.As(err, &m) {
-		r := m.refusal(key)
+	var ours interface {
+		refusal(key []byte) target.Refused
+	}
+	if errors.As(err, &ours) {
+		r := ours.refusal(key)
 		return outcome{refused: &r}
 	}
 	if r, ok := refusal(key, n, err); ok {

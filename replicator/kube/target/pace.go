@@ -1,6 +1,9 @@
 package target
 
-import "sync"
+import (
+	"context"
+	"sync"
+)
 
 // mostWorkers is how many objects are written at a time.
 const mostWorkers = 16
@@ -51,11 +54,12 @@ func (p *pace) leave() {
 // inFlight are the keys that are being written: what is seen of their objects
 // meanwhile may be our own doing.
 type inFlight struct {
-	mu   sync.Mutex
-	keys map[string]int
+	mu      sync.Mutex
+	keys    map[string]int
+	removed chan struct{} // closed and replaced with every remove
 }
 
-func newInFlight() *inFlight { return &inFlight{keys: map[string]int{}} }
+func newInFlight() *inFlight { return &inFlight{keys: map[string]int{}, removed: make(chan struct{})} }
 
 func (f *inFlight) add(key []byte) {
 	f.mu.Lock()
@@ -68,6 +72,25 @@ func (f *inFlight) remove(key []byte) {
 	defer f.mu.Unlock()
 	if f.keys[string(key)]--; f.keys[string(key)] <= 0 {
 		delete(f.keys, string(key))
+	}
+	close(f.removed)
+	f.removed = make(chan struct{})
+}
+
+// wait waits until the key is not being written.
+func (f *inFlight) wait(ctx context.Context, key []byte) error {
+	for {
+		f.mu.Lock()
+		written, removed := f.keys[string(key)] > 0, f.removed
+		f.mu.Unlock()
+		if !written {
+			return nil
+		}
+		select {
+		case <-removed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package target
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -28,13 +29,13 @@ const (
 // versions of all objects, and looks at those that are not the ones that were
 // looked at last. Afterwards the inventory says of each what it was at some
 // revision at or above the one that is returned. fn, if any, is given each record
-// that changed.
+// that changed. An object that is being written is waited for.
 func (t *Target) verify(ctx context.Context, ranges []change.Range, fn func(key []byte, r record)) (int64, error) {
-	lists, err := t.lists(ranges)
+	rev, err := t.now(ctx, head{Version: "v1", Resource: "namespaces"}, "")
 	if err != nil {
 		return 0, err
 	}
-	rev, err := t.now(ctx, head{Version: "v1", Resource: "namespaces"}, "")
+	lists, err := t.lists(ranges) // what is applied for the first time from here on is newer
 	if err != nil {
 		return 0, err
 	}
@@ -136,7 +137,7 @@ func (v *verifying) listOnce(ctx context.Context, l *list) error {
 	for {
 		page, err := v.page(ctx, l, next)
 		if apierrors.IsNotFound(err) {
-			break // the resource is gone, with all its objects
+			break // the resource is not there, at least in that version
 		}
 		if err != nil {
 			return err
@@ -174,7 +175,7 @@ func (v *verifying) look(ctx context.Context, keys []string) error {
 	looking.SetLimit(lookAtOnce)
 	for _, key := range keys {
 		looking.Go(func() error {
-			r, changed, err := v.t.examine(ctx, []byte(key))
+			r, changed, err := v.t.settled(ctx, []byte(key))
 			if err == nil && changed && v.fn != nil {
 				v.mu.Lock()
 				defer v.mu.Unlock()
@@ -186,16 +187,44 @@ func (v *verifying) look(ctx context.Context, keys []string) error {
 	return looking.Wait()
 }
 
+// errUnsettled says that an object is being written, or was just now: what is seen of
+// it may be our own doing.
+var errUnsettled = errors.New("the object is being written")
+
+// settled is examine once nothing is being written. Without that an edit in
+// between would be passed over, and its revision said to be known.
+func (t *Target) settled(ctx context.Context, key []byte) (r record, changed bool, err error) {
+	for {
+		r, changed, err = t.examine(ctx, key)
+		if !errors.Is(err, errUnsettled) {
+			return r, changed, err
+		}
+		if err := t.inFlight.wait(ctx, key); err != nil {
+			return record{}, false, err
+		}
+	}
+}
+
 // examine looks at the object of a key and notes in the inventory what it is
-// now. changed reports whether others did something to it, or undid it. An object
-// that is being written is left alone: what is seen of it may be our own doing.
+// now. changed reports whether others did something to it, or undid it. With
+// [errUnsettled] it is left alone.
 func (t *Target) examine(ctx context.Context, key []byte) (r record, changed bool, err error) {
 	was, known, err := t.inventory.get(key)
-	if err != nil || !known || was.Released || t.inFlight.has(key) {
+	if err != nil || !known || was.Released {
 		return record{}, false, err
+	}
+	if t.inFlight.has(key) {
+		return record{}, false, errUnsettled
 	}
 	n, _ := parseKey(key)
 	live, err := get(ctx, t.resource(was.head, n.namespace), n.name)
+	if unserved(err) {
+		live, err = t.getElsewhere(ctx, was.head, n)
+		var w *withheld
+		if live != nil || errors.As(err, &w) {
+			return record{}, false, nil // it is there: what its fields are in another version does not compare
+		}
+	}
 	if err != nil {
 		return record{}, false, t.client.Explain(err)
 	}
@@ -218,11 +247,14 @@ func (t *Target) examine(ctx context.Context, key []byte) (r record, changed boo
 		return record{}, false, err
 	}
 	if t.inFlight.has(key) {
-		return record{}, false, nil
+		return record{}, false, errUnsettled
 	}
 	other, err := t.inventory.unless(key, was.head, now)
-	if err != nil || other {
+	if err != nil {
 		return record{}, false, err
+	}
+	if other {
+		return record{}, false, errUnsettled
 	}
 	return now, !sameEdit(was, now), nil
 }

@@ -2,6 +2,7 @@ package target
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -217,7 +218,7 @@ func (w *watcher) one(ctx context.Context, key []byte) error {
 	if err != nil || !known || h.Released {
 		return err
 	}
-	if _, _, err := w.t.examine(ctx, key); err != nil {
+	if _, _, err := w.t.examine(ctx, key); err != nil && !errors.Is(err, errUnsettled) {
 		return w.later(ctx, err)
 	}
 	l, fresh, err := w.local(key)
