@@ -272,6 +272,9 @@ func (t *term) answer(ctx context.Context, edge string, req jetstream.Request) j
 	}
 	if req.Attach != nil {
 		reply, err := c.attach(ctx, edge, req.Attach)
+		if err == nil {
+			err = t.belongs(ctx, edge, c.name)
+		}
 		if err != nil {
 			return jetstream.Reply{Error: retryLater("attach edge "+edge, err)}
 		}
@@ -283,6 +286,21 @@ func (t *term) answer(ctx context.Context, edge string, req jetstream.Request) j
 	default:
 		return jetstream.Reply{Error: retryLater("queue the request of edge "+edge, errors.New("too many requests wait"))}
 	}
+}
+
+// belongs takes back what feeds an edge when that is not, or no longer, its channel:
+// the policies or the pairs may change while it attaches, which takes a while, and
+// who moves the edges then finds nothing yet.
+func (t *term) belongs(ctx context.Context, edge, channel string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.roster.places[edge].channel == channel {
+		return nil
+	}
+	if err := t.log.DropConsumer(ctx, edge); err != nil {
+		return err
+	}
+	return fmt.Errorf("channel %s is not its own any more", channel)
 }
 
 func refuse(message, try string) *jetstream.ReplyError {

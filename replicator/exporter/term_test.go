@@ -267,3 +267,27 @@ func (b *bench) published() map[string]bool {
 	}
 	return out
 }
+
+// The channel of an edge may change while it attaches: it is not fed from the one
+// before, which would go on and say that all is well.
+func TestEdgeIsNotFedFromAChannelThatItLeft(t *testing.T) {
+	b := newBench(t)
+	log, err := jetstream.OpenLog(t.Context(), b.nc, b.exporter.cfg.Stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	term := &term{Exporter: b.exporter, log: log, roster: roster{places: map[string]place{"store-1": {channel: "now"}}}}
+	for _, channel := range []string{"before", "now"} {
+		if err := log.SetConsumer(t.Context(), "store-1", channel, 1, 1); err != nil {
+			t.Fatal(err)
+		}
+		err := term.belongs(t.Context(), "store-1", channel)
+		feeds, lerr := log.Feeds(t.Context())
+		if lerr != nil {
+			t.Fatal(lerr)
+		}
+		if fed := feeds["store-1"] != ""; fed != (channel == "now") || (err == nil) != fed {
+			t.Errorf("attached to channel %s: %v, and fed: %q", channel, err, feeds)
+		}
+	}
+}
