@@ -169,7 +169,7 @@ func (p place) key(namespace, name string) []byte {
 
 // locate finds out how the server serves a resource; the error is errAbsent when
 // it surely does not. A server that has not started completely knows of no
-// custom resource yet, so its word counts only when it is ready.
+// custom resource yet, so its word counts only when it was ready before.
 func (s *Source) locate(ctx context.Context, r *resource) (place, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -181,6 +181,9 @@ func (s *Source) locate(ctx context.Context, r *resource) (place, error) {
 		if err := s.cli.Ready(ctx); err != nil {
 			return place{}, err
 		}
+		m, err = s.cli.Stored(ctx, r.Group, r.Plural, r.Version())
+	}
+	if meta.IsNoMatchError(err) {
 		return place{}, errAbsent
 	}
 	if err != nil {
