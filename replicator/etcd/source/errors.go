@@ -104,7 +104,7 @@ func transient(err error) bool {
 	for _, e := range []error{
 		rpctypes.ErrInvalidAuthToken, rpctypes.ErrAuthOldRevision, rpctypes.ErrLeaderChanged,
 		rpctypes.ErrNoLeader, rpctypes.ErrTimeout, rpctypes.ErrTooManyRequests,
-		errLearner, errOldTerm,
+		errLearner, errOldTerm, errBegunAnew,
 	} {
 		if errors.Is(err, e) {
 			return true

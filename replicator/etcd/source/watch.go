@@ -71,7 +71,7 @@ func (w *watching) again(ctx context.Context, cause error) error {
 	log := w.source.log.With("cause", cause, "from", w.next)
 	large, full := errors.Is(cause, errLarge), errors.Is(cause, errFull)
 	switch {
-	case full, large, errors.Is(cause, errCaughtUp), errors.Is(cause, errBegunAnew):
+	case full, large, errors.Is(cause, errCaughtUp):
 		w.fragments = large || full && w.fragments
 		log.DebugContext(ctx, "source watch is opened again")
 		return nil
