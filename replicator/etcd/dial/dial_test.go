@@ -29,18 +29,18 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/syncer-io/syncer/replicator/fault"
+	"github.com/syncer-io/syncer/replicator/testbed"
 )
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := testbed.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return address
 }
 
 // startEtcd runs a single etcd until the test ends.

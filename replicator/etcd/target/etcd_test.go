@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/url"
 	"testing"
 	"time"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/syncer-io/syncer/replicator/change"
 	"github.com/syncer-io/syncer/replicator/etcd/dial"
+	"github.com/syncer-io/syncer/replicator/testbed"
 )
 
 var key = CursorKey{Source: "cloud", Channel: "shop"}
@@ -24,12 +24,11 @@ func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 // listenURL is a loopback address that was free a moment ago.
 func listenURL(t testing.TB) url.URL {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := testbed.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return url.URL{Scheme: "http", Host: l.Addr().String()}
+	return url.URL{Scheme: "http", Host: address}
 }
 
 // startEtcd runs a single etcd until the test ends and returns its endpoint.
