@@ -53,9 +53,9 @@ type watchdog struct {
 	since   time.Time // when that was found
 }
 
-// check asks the source itself when the watch has been silent for too long.
-// Silence alone proves nothing: a watch that was opened at the next revision
-// of an idle source gets no answer until something is written.
+// check asks the source itself when the watch has told nothing new for too long.
+// Silence alone proves nothing: an idle source has nothing new, and gives a watch
+// that was opened at its next revision no answer until something is written.
 func (s *Source) check(ctx context.Context, dog *watchdog, st *stream, q *queue) error {
 	silent := time.Since(time.Unix(0, st.heard.Load()))
 	if silent < dog.silence || time.Since(dog.since) < dog.silence {

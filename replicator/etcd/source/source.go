@@ -56,8 +56,9 @@ type Options struct {
 	// MaxBacklog is the largest number of revisions that Watch replays; it
 	// ends with [Behind] above. Default 20,000.
 	MaxBacklog int64
-	// Silence is how long a watch may stay without any answer before Watch
-	// looks whether the source has moved on. A server that reads a long
+	// Silence is how long a watch may tell nothing new before Watch looks whether
+	// the source has moved on: once in that time while nothing is written, and a
+	// member that tells where it stands still is silent. One that reads a long
 	// history for the watch is silent too, so streams in a row that end this
 	// way get twice the time each. Default 5s, at least five times Progress.
 	Silence time.Duration
